@@ -1,0 +1,2 @@
+//! nsq-bench
+fn main() {}

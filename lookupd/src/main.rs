@@ -1,0 +1,2 @@
+//! nsqlookupd
+fn main() {}
