@@ -1,0 +1,1 @@
+"""Promises shown with released client libraries: go-nsq, pynsq and nsqjs."""
