@@ -12,7 +12,7 @@ use toml::{Table, Value as Toml};
 use crate::duration::parse_duration;
 use crate::flag::Kind;
 use crate::number::{parse_bool, parse_bytes, parse_decimal, parse_float};
-use crate::value::{Value, ValueError};
+use crate::value::{Value, ValueError, list_words};
 
 /// Largest configuration file.
 pub(crate) const FILE_BYTES_MAX: usize = 1 << 20;
@@ -78,7 +78,9 @@ fn convert(kind: Kind, toml: &Toml) -> Option<Value> {
         (Kind::Floats, Toml::Array(items)) => {
             Value::Floats(items.iter().map(float_of).collect::<Option<Vec<_>>>()?)
         }
-        (Kind::Enum { .. } | Kind::BoolOr { .. }, Toml::String(text)) => by_word(kind, text)?,
+        (Kind::Enum { .. } | Kind::Choice { .. } | Kind::BoolOr { .. }, Toml::String(text)) => {
+            by_word(kind, text)?
+        }
         (Kind::BoolOr { .. }, Toml::Boolean(value)) => by_word(kind, &value.to_string())?,
         (Kind::BoolOr { .. }, Toml::Integer(number)) => by_word(kind, &number.to_string())?,
         _ => return None,
@@ -128,9 +130,9 @@ fn describe(kind: Kind) -> String {
         Kind::List => "a list of texts".to_owned(),
         Kind::Floats => "a list of numbers".to_owned(),
         Kind::Enum { words, .. } | Kind::BoolOr { words } => {
-            let words: Vec<&str> = words.iter().map(|(word, _)| *word).filter(|w| !w.is_empty()).collect();
-            format!("one of {}", words.join(", "))
+            format!("one of {}", list_words(words.iter().map(|(word, _)| *word)))
         }
+        Kind::Choice { words, .. } => format!("one of {}", list_words(words.iter().copied())),
     }
 }
 

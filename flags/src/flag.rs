@@ -29,6 +29,13 @@ pub enum Kind {
         /// All words; the first that carries a number is the one shown for it.
         words: &'static [Word],
     },
+    /// One of the words, in any case; the value is the word itself, as a text.
+    Choice {
+        /// What the words are, as in "invalid durability".
+        what: &'static str,
+        /// All words, in lower case.
+        words: &'static [&'static str],
+    },
     /// A boolean with further words: bare on the command line it means true. The words must hold `true` and `false`.
     BoolOr {
         /// All words, `true` and `false` among them.

@@ -24,7 +24,7 @@ fn type_word(kind: Kind) -> &'static str {
         Kind::Str => " string",
         Kind::Duration => " duration",
         Kind::Bytes => " bytes",
-        Kind::List | Kind::Floats | Kind::Enum { .. } | Kind::BoolOr { .. } => " value",
+        Kind::List | Kind::Floats | Kind::Enum { .. } | Kind::Choice { .. } | Kind::BoolOr { .. } => " value",
     }
 }
 

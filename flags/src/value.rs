@@ -63,6 +63,7 @@ impl Value {
             Kind::List => Value::List(one_or_none(text)),
             Kind::Floats => Value::Floats(parse_floats(text)?),
             Kind::Enum { what, words } => Value::Int(parse_word(what, words, text)?),
+            Kind::Choice { what, words } => Value::Str(parse_choice(what, words, text)?),
             Kind::BoolOr { words } => Value::Int(parse_bool_or(words, text)?),
         })
     }
@@ -118,12 +119,24 @@ fn parse_floats(text: &str) -> Result<Vec<f64>, ValueError> {
 fn parse_word(what: &str, words: &[Word], text: &str) -> Result<i64, ValueError> {
     match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
         Some((_, number)) => Ok(*number),
-        None => Err(ValueError::Invalid(format!("invalid {what} '{text}' ({})", list_words(words)))),
+        None => Err(no_such_word(what, text, words.iter().map(|(word, _)| *word))),
     }
 }
 
-fn list_words(words: &[Word]) -> String {
-    words.iter().map(|(word, _)| *word).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
+fn parse_choice(what: &str, words: &[&str], text: &str) -> Result<String, ValueError> {
+    match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+        Some(word) => Ok((*word).to_owned()),
+        None => Err(no_such_word(what, text, words.iter().copied())),
+    }
+}
+
+fn no_such_word<'a>(what: &str, text: &str, words: impl Iterator<Item = &'a str>) -> ValueError {
+    ValueError::Invalid(format!("invalid {what} '{text}' ({})", list_words(words)))
+}
+
+/// The words with commas, without the empty one that some enumerations take.
+pub(crate) fn list_words<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// A further word in any case, or a boolean in lower case spelling.
@@ -183,6 +196,16 @@ mod tests {
         assert_eq!(
             Value::parse(LEVELS, "loud"),
             Err(ValueError::Invalid("invalid log level 'loud' (debug, info, warn, error, fatal)".into()))
+        );
+    }
+
+    #[test]
+    fn a_choice_is_its_word_in_lower_case() {
+        let kind = Kind::Choice { what: "durability", words: &["sync", "async"] };
+        assert_eq!(Value::parse(kind, "Async"), Ok(Value::Str("async".into())));
+        assert_eq!(
+            Value::parse(kind, "never"),
+            Err(ValueError::Invalid("invalid durability 'never' (sync, async)".into()))
         );
     }
 

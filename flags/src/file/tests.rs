@@ -116,6 +116,9 @@ fn numbers_keep_the_order_of_the_file() {
 fn words_are_texts() {
     gives(LEVELS, &[("\"debug\"", Value::Int(1)), ("\"WARN\"", Value::Int(3))]);
     refuses(LEVELS, &["\"warning\"", "\"\"", "2"]);
+    let choice = Kind::Choice { what: "durability", words: &["sync", "async"] };
+    gives(choice, &[("\"SYNC\"", Value::Str("sync".into()))]);
+    refuses(choice, &["\"\"", "1", "true", "\"syn\""]);
     gives(VERSIONS, &[("\"TLS1.2\"", Value::Int(771)), ("\"\"", Value::Int(769))]);
     refuses(VERSIONS, &["\"ssl3.0\"", "771"]);
     gives(
