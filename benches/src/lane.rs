@@ -364,7 +364,7 @@ impl Lane {
             return Ok(());
         }
         if self.pace.is_some() {
-            self.push_due()?;
+            self.push_due(shared)?;
         }
         for at in 0..self.publishers.len() {
             let index = self.publishers[at];
@@ -379,7 +379,7 @@ impl Lane {
     }
 
     /// Hands every message that is due to a publisher, in turn.
-    fn push_due(&mut self) -> Result<(), BenchError> {
+    fn push_due(&mut self, shared: &Shared) -> Result<(), BenchError> {
         let Some(pace) = &mut self.pace else { return Ok(()) };
         let now_ns = clock::now_ns();
         while pace.due_ns() <= now_ns && !self.publishers.is_empty() {
@@ -392,7 +392,9 @@ impl Lane {
                     return Err(BenchError::Deadline(text));
                 }
             }
-            self.lateness.record(now_ns - pace.due_ns(), 1);
+            if shared.records(pace.due_ns()) {
+                self.lateness.record(now_ns - pace.due_ns(), 1);
+            }
             self.outstanding += 1;
             pace.next += 1;
         }

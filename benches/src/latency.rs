@@ -3,12 +3,12 @@
 use hdrhistogram::Histogram;
 
 /// Shortest and longest latency told apart, in ns. Longer ones count as the longest.
-const LATENCY_NS_MIN: u64 = 1_000;
+const LATENCY_NS_MIN: u64 = 1;
 const LATENCY_NS_MAX: u64 = 600_000_000_000;
 /// Three digits: values within 0.1 %.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// Nanoseconds, from 1 µs to 10 minutes.
+/// Nanoseconds, up to 10 minutes.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies(Histogram<u64>);
 

@@ -86,7 +86,7 @@ impl Report {
 }
 
 /// Three decimals are more than any run repeats.
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 

@@ -9,7 +9,7 @@ use crate::drive::{Plan, Span, drive};
 use crate::error::BenchError;
 use crate::http;
 use crate::process::Memory;
-use crate::report::Report;
+use crate::report::{Report, round};
 use crate::tally::Tally;
 
 /// Descriptors needed beside the connections.
@@ -51,8 +51,8 @@ pub(crate) fn run(
     let report = Report::new("idle")
         .with("connections", connections)
         .with("topics", topics)
-        .with("seconds", window.seconds)
-        .with("server_cpu_seconds", window.server_cpu_seconds)
+        .with("seconds", round(window.seconds))
+        .with("server_cpu_seconds", window.server_cpu_seconds.map(round))
         .with("resident_bytes_before", before.resident_bytes)
         .with("resident_bytes", after.resident_bytes);
     Ok(with_shares(report, before, after, connections + topics))
