@@ -1,0 +1,50 @@
+//! Requests under way, and who waits for their answers.
+
+use std::collections::HashMap;
+
+use crate::control::{Pending, Response};
+use crate::transport::Slot;
+
+/// Who asked.
+#[derive(Debug, Clone)]
+pub enum Asker {
+    /// A task of this core's executor, an HTTP handler say.
+    Task(Pending),
+    /// Another core, which knows the request by `number`.
+    Core {
+        /// The asking core.
+        core: u16,
+        /// Its number for the request.
+        number: u64,
+    },
+    /// A connection of this core.
+    Connection(Slot),
+}
+
+/// Numbered waiting askers. Bounded by what can ask: connections and HTTP requests, one each at a time.
+#[derive(Debug, Default)]
+pub struct Asks {
+    next: u64,
+    waiting: HashMap<u64, (Asker, Response)>,
+}
+
+impl Asks {
+    /// Remembers who waits, and what to answer if nothing better comes; the number comes back with the answer.
+    pub fn add(&mut self, asker: Asker, response: Response) -> u64 {
+        self.next += 1;
+        self.waiting.insert(self.next, (asker, response));
+        self.next
+    }
+
+    /// Changes the answer that was prepared.
+    pub fn prepare(&mut self, number: u64, response: Response) {
+        if let Some((_, prepared)) = self.waiting.get_mut(&number) {
+            *prepared = response;
+        }
+    }
+
+    /// Who waited under `number`, and the answer that was prepared.
+    pub fn take(&mut self, number: u64) -> Option<(Asker, Response)> {
+        self.waiting.remove(&number)
+    }
+}

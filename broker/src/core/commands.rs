@@ -1,0 +1,216 @@
+//! Commands of connections: from the session's events to queue and log.
+
+use nsq_protocol::frame::{self, FRAME_HEADER_SIZE, encode_response};
+use nsq_protocol::{Command, IdentifyReply, Step, WireError, error::cause};
+use nsq_queue::{Cause, ConsumerId, RawMessageId};
+
+use crate::core::connection::{Connection, Delivery, Hold, INPUT_BYTES_PAUSE};
+use crate::core::engine::{Action, Engine};
+use crate::core::publish::Publish;
+use crate::mail::PublishVerb;
+use crate::replies::Answer;
+use crate::transport::Slot;
+
+impl Engine {
+    /// Bytes of a client. They are parsed in place; only an unfinished rest is kept.
+    pub fn on_received(&mut self, slot: Slot, bytes: &[u8]) {
+        let Some(mut connection) = self.connections.take(slot) else { return };
+        if connection.input.is_empty() && connection.hold == Hold::None {
+            let consumed = self.run_commands(slot, &mut connection, bytes);
+            connection.input.extend_from_slice(&bytes[consumed..]);
+        } else {
+            if connection.input.is_empty() {
+                connection.input.reserve(connection.session.wanted(bytes.len()).min(INPUT_BYTES_PAUSE));
+            }
+            connection.input.extend_from_slice(bytes);
+            self.run_input(slot, &mut connection);
+        }
+        self.after_commands(slot, &mut connection);
+        self.connections.put_back(slot, connection);
+    }
+
+    /// The client will send nothing more. What it has sent is still run and answered.
+    pub fn on_end_of_input(&mut self, slot: Slot) {
+        let Some(mut connection) = self.connections.take(slot) else { return };
+        connection.end_of_input = true;
+        self.end_if_done(slot, &mut connection);
+        self.connections.put_back(slot, connection);
+    }
+
+    /// Runs what a connection has received while it was held.
+    pub(super) fn resume(&mut self, slot: Slot, connection: &mut Connection) {
+        connection.hold = Hold::None;
+        self.run_input(slot, connection);
+        self.after_commands(slot, connection);
+    }
+
+    fn run_input(&mut self, slot: Slot, connection: &mut Connection) {
+        if connection.hold != Hold::None || connection.closing {
+            return;
+        }
+        let mut input = std::mem::take(&mut connection.input);
+        let consumed = self.run_commands(slot, connection, &input);
+        input.drain(..consumed);
+        if input.is_empty() && input.capacity() > INPUT_BYTES_PAUSE {
+            input = Vec::new();
+        }
+        connection.input = input;
+    }
+
+    /// Runs whole commands at the front of `input`; returns the bytes they took.
+    fn run_commands(&mut self, slot: Slot, connection: &mut Connection, input: &[u8]) -> usize {
+        let mut at = 0;
+        while connection.hold == Hold::None && !connection.closing {
+            match connection.session.next(&self.limits, &input[at..]) {
+                Step::NeedMore => break,
+                Step::Consumed(count) => {
+                    at += count;
+                    connection.waiting_since = self.now.mono_ns;
+                }
+                Step::Command { consumed, command } => {
+                    at += consumed;
+                    connection.waiting_since = self.now.mono_ns;
+                    self.command(slot, connection, command);
+                }
+                Step::Fatal(error) => self.fatal(slot, connection, &error),
+                Step::Close => self.end(slot, connection),
+            }
+        }
+        at
+    }
+
+    fn after_commands(&mut self, slot: Slot, connection: &mut Connection) {
+        let waits = connection.hold != Hold::None;
+        if waits && !connection.input_paused && connection.input.len() > INPUT_BYTES_PAUSE {
+            connection.input_paused = true;
+            self.actions.push_back(Action::Pause(slot));
+        } else if !waits && connection.input_paused && !connection.closing {
+            connection.input_paused = false;
+            self.actions.push_back(Action::Resume(slot));
+        }
+        if connection.end_of_input {
+            self.end_if_done(slot, connection);
+        }
+        self.touch(slot, connection);
+    }
+
+    /// After the last byte: the error for a command cut short, or the end once everything owed was sent.
+    fn end_if_done(&mut self, slot: Slot, connection: &mut Connection) {
+        if !connection.closing && connection.hold == Hold::None {
+            self.end_of_commands(slot, connection);
+        }
+    }
+
+    /// The read deadline passed. As the end of input.
+    pub(super) fn on_silence(&mut self, slot: Slot, connection: &mut Connection) {
+        self.end_of_commands(slot, connection);
+    }
+
+    fn end_of_commands(&mut self, slot: Slot, connection: &mut Connection) {
+        let input = std::mem::take(&mut connection.input);
+        match connection.session.end(&self.limits, &input) {
+            Some(error) => self.fatal(slot, connection, &error),
+            None => self.end(slot, connection),
+        }
+    }
+
+    /// Sends what is owed, then closes.
+    fn end(&mut self, slot: Slot, connection: &mut Connection) {
+        connection.input = Vec::new();
+        connection.hold = Hold::Ending;
+        self.leave_channel(slot, connection);
+        self.touch(slot, connection);
+    }
+
+    fn command(&mut self, slot: Slot, connection: &mut Connection, command: Command<'_>) {
+        let consumer = ConsumerId(slot.to_u64());
+        match command {
+            Command::Pub { topic, body } => {
+                let publish = Publish { topic, verb: PublishVerb::Pub, defer_ms: 0, count: 1, body_bytes: body.len() as u64 };
+                self.publish_for(slot, connection, publish, std::iter::once(body));
+            }
+            Command::Fin { id } => self.finish(connection, consumer, id),
+            Command::Rdy { count } => {
+                self.queue.credit(self.now, consumer, count.min(u64::from(u32::MAX)) as u32);
+            }
+            Command::Mpub { topic, messages } => {
+                let publish = Publish {
+                    topic: topic.as_str(),
+                    verb: PublishVerb::Mpub,
+                    defer_ms: 0,
+                    count: messages.count(),
+                    body_bytes: messages.body_bytes(),
+                };
+                self.publish_for(slot, connection, publish, messages);
+            }
+            Command::MpubTopic { topic } => self.mpub_topic(slot, connection, topic),
+            Command::Req { id, delay_ns } => self.requeue(connection, consumer, id, delay_ns),
+            Command::Touch { id } => self.touch_message(connection, consumer, id),
+            Command::Dpub { topic, delay_ns, body } => {
+                let publish = Publish {
+                    topic,
+                    verb: PublishVerb::Dpub,
+                    defer_ms: (delay_ns / 1_000_000).min(u64::from(u32::MAX)) as u32,
+                    count: 1,
+                    body_bytes: body.len() as u64,
+                };
+                self.publish_for(slot, connection, publish, std::iter::once(body));
+            }
+            Command::Sub { topic, channel } => self.subscribe(slot, connection, topic, channel),
+            Command::Cls => {
+                self.queue.closing(self.now, consumer);
+                connection.replies.push(Answer::Frame(frame::CLOSE_WAIT_FRAME.as_slice().into()), &mut connection.output);
+            }
+            Command::Nop => {}
+            Command::Identify(reply) => self.identified(slot, connection, &reply),
+            // Only handed out where an auth server is configured, which this version refuses at start.
+            Command::Auth { .. } => self.fatal(slot, connection, &WireError::auth_failed()),
+        }
+    }
+
+    fn finish(&mut self, connection: &mut Connection, consumer: ConsumerId, id: &RawMessageId) {
+        if let Err(cause) = self.queue.finish(self.now, consumer, id) {
+            let error = WireError::fin_failed(id, cause_text(cause));
+            connection.replies.push(Answer::frame(&error), &mut connection.output);
+        }
+    }
+
+    fn requeue(&mut self, connection: &mut Connection, consumer: ConsumerId, id: &RawMessageId, delay_ns: u64) {
+        if let Err(cause) = self.queue.requeue(self.now, consumer, id, delay_ns) {
+            let error = WireError::req_failed(id, cause_text(cause));
+            connection.replies.push(Answer::frame(&error), &mut connection.output);
+        }
+    }
+
+    fn touch_message(&mut self, connection: &mut Connection, consumer: ConsumerId, id: &RawMessageId) {
+        if let Err(cause) = self.queue.touch(self.now, consumer, id) {
+            let error = WireError::touch_failed(id, cause_text(cause));
+            connection.replies.push(Answer::frame(&error), &mut connection.output);
+        }
+    }
+
+    /// The settings are in the session already; the first IDENTIFY also fixes those of delivery.
+    fn identified(&mut self, slot: Slot, connection: &mut Connection, reply: &IdentifyReply) {
+        if reply.first {
+            let identity = connection.session.identity();
+            let heartbeat_ns = identity.heartbeat_interval_ms.map(|ms| ms * 1_000_000);
+            connection.delivery = Delivery {
+                heartbeat_ns,
+                message_timeout_ns: Some(identity.message_timeout_ns),
+                sample_rate: Some(identity.sample_rate),
+            };
+            connection.heartbeat_at = self.now.mono_ns + heartbeat_ns.unwrap_or(0);
+        }
+        self.set_timer(slot, connection);
+        let mut frame = Vec::with_capacity(reply.payload.len() + FRAME_HEADER_SIZE);
+        encode_response(&mut frame, &reply.payload);
+        connection.replies.push(Answer::Frame(frame.into()), &mut connection.output);
+    }
+}
+
+fn cause_text(why: Cause) -> &'static str {
+    match why {
+        Cause::NotOwner => cause::NOT_OWNER,
+        _ => cause::NOT_IN_FLIGHT,
+    }
+}

@@ -1,0 +1,306 @@
+//! Publishing: by a connection, for another core, for an HTTP handler, or after a wait.
+//!
+//! A publish takes numbers from its topic in the queue and appends to the log of its shard; nothing in here can
+//! answer OK. That happens in `settle`, when the log's completion has gone through the queue.
+
+use bytes::{Bytes, BytesMut};
+use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
+use nsq_protocol::{MessageId, WireError, error::cause};
+use nsq_queue::{Batch, TopicKey, Waiter};
+
+use crate::control::{Request, Response};
+use crate::core::asks::Asker;
+use crate::core::connection::{Connection, Hold, REPLIES_WAITING_MAX, Suspended};
+use crate::core::engine::{Action, Engine};
+use crate::core::topics::{is_memory, shard_of, topic_id};
+use crate::mail::{Forward, ForwardItem, PublishVerb};
+use crate::replies::Answer;
+use crate::transport::Slot;
+
+/// Marks a [`Waiter`] that is a request of [`super::asks::Asks`], not a connection. Slots never have this bit.
+pub(super) const WAITER_IS_REQUEST: u64 = 1 << 63;
+
+/// One publishing command, without its bodies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Publish<'a> {
+    pub(super) topic: &'a str,
+    pub(super) verb: PublishVerb,
+    /// Delay in milliseconds, 0 for none.
+    pub(super) defer_ms: u32,
+    /// Number of messages, at least one.
+    pub(super) count: u32,
+    /// Bytes of all bodies.
+    pub(super) body_bytes: u64,
+}
+
+/// The publish was not taken: its topic is going away, or its log takes no more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused;
+
+impl Engine {
+    /// A publishing command of one of this core's connections.
+    pub(super) fn publish_for<'a>(
+        &mut self,
+        slot: Slot,
+        connection: &mut Connection,
+        publish: Publish<'_>,
+        bodies: impl Iterator<Item = &'a [u8]> + Clone,
+    ) {
+        let home = self.placement.core_of_topic(publish.topic);
+        if home != self.id {
+            if self.may_move(connection) {
+                connection.suspended = Some(suspend(&publish, bodies));
+                self.begin_move(slot, connection, home);
+            } else {
+                self.forward(slot, connection, home, &publish, bodies);
+            }
+            return;
+        }
+        connection.settled = true;
+        let Some(topic) = self.queue.topic_by_name(publish.topic) else {
+            if self.must_discover(publish.topic) {
+                connection.suspended = Some(suspend(&publish, bodies));
+                connection.hold = Hold::Asked;
+                self.discover(publish.topic, Asker::Connection(slot));
+            } else {
+                self.create_topic(publish.topic);
+                self.publish_for(slot, connection, publish, bodies);
+            }
+            return;
+        };
+        self.count_publish(connection, &publish);
+        let reply = connection.replies.wait(publish.verb);
+        let waiter = Waiter { origin: self.id, connection: slot.to_u64(), reply };
+        if self.publish(topic, &publish, bodies, waiter).is_err() {
+            let answer = refusal(publish.verb);
+            connection.replies.complete(reply, answer, &mut connection.output);
+        }
+        self.hold_if_backlogged(slot, connection);
+    }
+
+    /// Numbers the messages and appends them to the log of their shard.
+    pub(super) fn publish<'a>(
+        &mut self,
+        topic: TopicKey,
+        publish: &Publish<'_>,
+        bodies: impl Iterator<Item = &'a [u8]> + Clone,
+        waiter: Waiter,
+    ) -> Result<(), Refused> {
+        if is_memory(topic) {
+            return self.publish_memory(topic, publish, bodies, waiter);
+        }
+        let shard = shard_of(topic);
+        if self.logs.refuses_publishes(shard) {
+            return Err(Refused);
+        }
+        let first_seq =
+            self.queue.publish(topic, publish.count, publish.body_bytes, waiter).map_err(|_| Refused)?;
+        let record = nsq_wal::Publish {
+            topic: topic_id(topic),
+            first_seq,
+            count: publish.count,
+            defer_ms: publish.defer_ms,
+            timestamp_ns: self.now.wall_ns,
+        };
+        let placed = self.logs.get(shard).publish(record, bodies);
+        if placed.is_err() {
+            self.queue.append_failed(self.now, topic, first_seq);
+            return Ok(()); // The queue answers the waiter.
+        }
+        self.logs.note_appended(shard, publish.body_bytes + u64::from(publish.count) * MESSAGE_OVERHEAD as u64);
+        Ok(())
+    }
+
+    /// A memory-only topic has no log: what is published is there at once.
+    fn publish_memory<'a>(
+        &mut self,
+        topic: TopicKey,
+        publish: &Publish<'_>,
+        bodies: impl Iterator<Item = &'a [u8]> + Clone,
+        waiter: Waiter,
+    ) -> Result<(), Refused> {
+        let first_seq =
+            self.queue.publish(topic, publish.count, publish.body_bytes, waiter).map_err(|_| Refused)?;
+        let first_id = self.memory_message;
+        self.memory_message += u64::from(publish.count);
+        let mut payload =
+            BytesMut::with_capacity(publish.body_bytes as usize + publish.count as usize * MESSAGE_OVERHEAD);
+        for (index, body) in bodies.enumerate() {
+            let mut header = [0; MESSAGE_OVERHEAD];
+            let id = MessageId(first_id + index as u64);
+            write_message_header(&mut header, body.len(), self.now.wall_ns, 1, id);
+            payload.extend_from_slice(&header);
+            payload.extend_from_slice(body);
+        }
+        let payload = payload.freeze();
+        let cost_bytes = payload.len() as u32;
+        let batch =
+            Batch { first_seq, first_id, count: publish.count, defer_ms: publish.defer_ms, payload, cost_bytes };
+        self.queue.appended(self.now, topic, batch);
+        Ok(())
+    }
+
+    /// Publishes of connections of another core.
+    pub(super) fn on_forward(&mut self, from: u16, forward: &Forward) {
+        let mut at = 0;
+        for item in &forward.items {
+            let bytes = &forward.bytes[at..at + item.size];
+            at += item.size;
+            let (name, messages) = bytes.split_at(usize::from(item.topic_size));
+            let Ok(topic) = std::str::from_utf8(name) else { continue };
+            let publish = Publish {
+                topic,
+                verb: item.verb,
+                defer_ms: item.defer_ms,
+                count: item.count,
+                body_bytes: (messages.len() - 4 * item.count as usize) as u64,
+            };
+            let waiter = Waiter { origin: from, connection: item.connection, reply: item.reply };
+            let key = self.topic_or_create(topic);
+            if self.publish(key, &publish, Sized(messages), waiter).is_err() {
+                self.answer_waiter(waiter, 1, false);
+            }
+        }
+    }
+
+    /// A publish by an HTTP handler, at the topic's core. `asker` hears of it after the commit.
+    pub(super) fn publish_request(&mut self, asker: Asker, topic: &str, defer_ms: u32, bodies: &[Bytes]) {
+        let key = self.topic_or_create(topic);
+        if bodies.is_empty() {
+            return self.answer(asker, Response::Done);
+        }
+        let number = self.asks.add(asker, Response::Done);
+        let waiter = Waiter { origin: self.id, connection: WAITER_IS_REQUEST | number, reply: 0 };
+        let publish = Publish {
+            topic,
+            verb: PublishVerb::Pub,
+            defer_ms,
+            count: bodies.len() as u32,
+            body_bytes: bodies.iter().map(|body| body.len() as u64).sum(),
+        };
+        if self.publish(key, &publish, bodies.iter().map(Bytes::as_ref), waiter).is_err() {
+            self.answer_waiter(waiter, 1, false);
+        }
+    }
+
+    /// The line of an MPUB: its topic is created before the body is looked at.
+    pub(super) fn mpub_topic(&mut self, slot: Slot, connection: &mut Connection, topic: &str) {
+        let home = self.placement.core_of_topic(topic);
+        if home != self.id {
+            if self.may_move(connection) {
+                connection.suspended = Some(Suspended::MpubTopic { topic: topic.to_owned() });
+                self.begin_move(slot, connection, home);
+            } else {
+                connection.hold = Hold::Asked;
+                self.ask(home, Asker::Connection(slot), Request::CreateTopic { topic: topic.to_owned() });
+            }
+            return;
+        }
+        if self.queue.topic_by_name(topic).is_some() {
+            return;
+        }
+        if self.must_discover(topic) {
+            connection.hold = Hold::Asked;
+            self.discover(topic, Asker::Connection(slot));
+        } else {
+            self.create_topic(topic);
+        }
+    }
+
+    /// Runs a command that had to wait.
+    pub(super) fn run_suspended(&mut self, slot: Slot, connection: &mut Connection) {
+        match connection.suspended.take() {
+            None => {}
+            Some(Suspended::MpubTopic { topic }) => self.mpub_topic(slot, connection, &topic),
+            Some(Suspended::Publish { topic, verb, defer_ms, messages, count }) => {
+                let body_bytes = (messages.len() - 4 * count as usize) as u64;
+                let publish = Publish { topic: &topic, verb, defer_ms, count, body_bytes };
+                self.publish_for(slot, connection, publish, Sized(&messages));
+            }
+            Some(Suspended::Subscribe { topic, channel, again }) => {
+                self.subscribe_to(slot, connection, topic, channel, again);
+            }
+        }
+    }
+
+    fn forward<'a>(
+        &mut self,
+        slot: Slot,
+        connection: &mut Connection,
+        home: u16,
+        publish: &Publish<'_>,
+        bodies: impl Iterator<Item = &'a [u8]>,
+    ) {
+        self.count_publish(connection, publish);
+        let reply = connection.replies.wait(publish.verb);
+        let forward = &mut self.forwards[usize::from(home)];
+        let before = forward.bytes.len();
+        forward.bytes.extend_from_slice(publish.topic.as_bytes());
+        append_sized(&mut forward.bytes, bodies);
+        forward.items.push(ForwardItem {
+            topic_size: publish.topic.len() as u8,
+            defer_ms: publish.defer_ms,
+            count: publish.count,
+            size: forward.bytes.len() - before,
+            connection: slot.to_u64(),
+            reply,
+            verb: publish.verb,
+        });
+        self.hold_if_backlogged(slot, connection);
+    }
+
+    fn hold_if_backlogged(&mut self, slot: Slot, connection: &mut Connection) {
+        if connection.replies.len() >= REPLIES_WAITING_MAX || self.logs.are_backlogged() {
+            connection.hold = Hold::Backlog;
+            self.backlogged.push(slot);
+        }
+    }
+
+    fn count_publish(&self, connection: &mut Connection, publish: &Publish<'_>) {
+        connection.count_published(publish.topic, u64::from(publish.count));
+    }
+}
+
+/// The error frame for a publish that was not taken.
+pub(super) fn refusal(verb: PublishVerb) -> Answer {
+    let error = match verb {
+        PublishVerb::Pub => WireError::pub_failed(cause::EXITING),
+        PublishVerb::Mpub => WireError::mpub_failed(cause::EXITING),
+        PublishVerb::Dpub => WireError::dpub_failed(cause::EXITING),
+    };
+    Answer::last(&error)
+}
+
+fn suspend<'a>(publish: &Publish<'_>, bodies: impl Iterator<Item = &'a [u8]>) -> Suspended {
+    let mut messages = Vec::with_capacity(publish.body_bytes as usize + 4 * publish.count as usize);
+    append_sized(&mut messages, bodies);
+    Suspended::Publish {
+        topic: publish.topic.to_owned(),
+        verb: publish.verb,
+        defer_ms: publish.defer_ms,
+        messages,
+        count: publish.count,
+    }
+}
+
+fn append_sized<'a>(out: &mut Vec<u8>, bodies: impl Iterator<Item = &'a [u8]>) {
+    for body in bodies {
+        out.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        out.extend_from_slice(body);
+    }
+}
+
+/// Bodies that lie one behind the other, each with its size as u32 before it.
+#[derive(Clone)]
+struct Sized<'a>(&'a [u8]);
+
+impl<'a> Iterator for Sized<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (size, rest) = self.0.split_first_chunk()?;
+        let (body, rest) = rest.split_at_checked(u32::from_be_bytes(*size) as usize)?;
+        self.0 = rest;
+        Some(body)
+    }
+}

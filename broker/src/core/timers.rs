@@ -1,0 +1,106 @@
+//! Heartbeats and deadlines of connections.
+//!
+//! Each connection has one entry, at the earliest moment that matters to it. Commands only note when they came; an
+//! entry that has become too early is set anew when it fires. So the order costs nothing per command, and a sorted
+//! set serves as well as a wheel: it changes once per heartbeat.
+
+use std::collections::BTreeSet;
+
+use nsq_protocol::frame::HEARTBEAT_FRAME;
+
+use crate::core::connection::Connection;
+use crate::core::engine::{Action, Engine};
+use crate::transport::Slot;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// When to look at which connection; monotonic ns.
+#[derive(Debug, Default)]
+pub struct Timers {
+    entries: BTreeSet<(u64, u64)>,
+}
+
+impl Timers {
+    /// The earliest entry.
+    pub fn next(&self) -> Option<u64> {
+        self.entries.first().map(|(at, _)| *at)
+    }
+
+    fn set(&mut self, slot: Slot, at: u64) {
+        self.entries.insert((at, slot.to_u64()));
+    }
+
+    /// Removes an entry.
+    pub fn cancel(&mut self, slot: Slot, at: u64) {
+        self.entries.remove(&(at, slot.to_u64()));
+    }
+
+    fn pop_due(&mut self, now: u64) -> Option<Slot> {
+        let (at, slot) = *self.entries.first()?;
+        if at > now {
+            return None;
+        }
+        self.entries.pop_first();
+        Some(Slot::from_u64(slot))
+    }
+}
+
+impl Engine {
+    /// Sends heartbeats that are due and ends connections that were silent for too long.
+    pub fn run_timers(&mut self) {
+        while let Some(slot) = self.timers.pop_due(self.now.mono_ns) {
+            let Some(mut connection) = self.connections.take(slot) else { continue };
+            connection.timer = None;
+            self.on_timer(slot, &mut connection);
+            self.connections.put_back(slot, connection);
+        }
+    }
+
+    fn on_timer(&mut self, slot: Slot, connection: &mut Connection) {
+        let now = self.now.mono_ns;
+        let Some(interval) = interval_ns(connection) else { return };
+        if connection.closing {
+            return;
+        }
+        if connection.sending && now >= connection.sending_since + interval {
+            // The client has not taken a byte for a whole heartbeat: the write deadline.
+            self.actions.push_back(Action::Abort(slot));
+            connection.closing = true;
+            self.leave_channel(slot, connection);
+            return;
+        }
+        let publishing = !connection.replies.is_empty() || connection.is_held();
+        if now >= connection.waiting_since + 2 * interval && !publishing {
+            self.on_silence(slot, connection);
+            return;
+        }
+        if now >= connection.heartbeat_at {
+            connection.heartbeat_at = now + connection.delivery.heartbeat_ns.unwrap_or(interval);
+            connection.output.extend_from_slice(HEARTBEAT_FRAME);
+            self.touch(slot, connection);
+        }
+        self.set_timer(slot, connection);
+    }
+
+    /// Enters the connection's next moment.
+    pub(super) fn set_timer(&mut self, slot: Slot, connection: &mut Connection) {
+        self.clear_timer(slot, connection);
+        let Some(interval) = interval_ns(connection) else { return };
+        let silence = (connection.waiting_since + 2 * interval).max(self.now.mono_ns + NS_PER_MS);
+        let at = connection.heartbeat_at.min(silence);
+        connection.timer = Some(at);
+        self.timers.set(slot, at);
+    }
+
+    /// Forgets the connection's next moment.
+    pub(super) fn clear_timer(&mut self, slot: Slot, connection: &mut Connection) {
+        if let Some(at) = connection.timer.take() {
+            self.timers.cancel(slot, at);
+        }
+    }
+}
+
+/// The heartbeat interval in force, in ns; `None` switches heartbeats and deadlines off.
+fn interval_ns(connection: &Connection) -> Option<u64> {
+    connection.session.identity().heartbeat_interval_ms.map(|ms| ms * NS_PER_MS)
+}

@@ -1,0 +1,149 @@
+//! Listening sockets, made before anything else so that a port in use is an error and not a shared port.
+//!
+//! glommio's own listener always sets SO_REUSEPORT, with which a second broker on the same port gets no error and
+//! half of the connections. So sockets are made here, once for the process; every core accepts from its own
+//! duplicate of the descriptor.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that the kernel keeps for us between two turns of the loop.
+const BACKLOG: i32 = 4096;
+
+/// How long an address in use is tried again. The ring of a killed process is torn down by the kernel a little
+/// after the process is gone and can hold its listener open meanwhile.
+const ADDRESS_IN_USE_RETRY_MAX: Duration = Duration::from_millis(1500);
+const ADDRESS_IN_USE_PAUSE: Duration = Duration::from_millis(10);
+
+/// A bound, listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    address: Address,
+}
+
+/// Where a listener is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// TCP, with the real port.
+    Tcp(SocketAddr),
+    /// A unix stream socket's path.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// The TCP port; -1 for a unix socket, as `/info` reports it.
+    pub fn port(&self) -> i32 {
+        match self {
+            Address::Tcp(address) => i32::from(address.port()),
+            Address::Unix(_) => -1,
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Listener {
+    /// Binds one of `addresses` (the first that works) and listens.
+    pub fn tcp(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let until = Instant::now() + ADDRESS_IN_USE_RETRY_MAX;
+        loop {
+            let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+            for address in addresses {
+                match bind_tcp(*address) {
+                    Ok(listener) => return Ok(listener),
+                    Err(error) => last = error,
+                }
+            }
+            if last.kind() != io::ErrorKind::AddrInUse || Instant::now() >= until {
+                return Err(last);
+            }
+            std::thread::sleep(ADDRESS_IN_USE_PAUSE);
+        }
+    }
+
+    /// Binds a unix stream socket. An existing file is an error: it may belong to a running broker.
+    pub fn unix(path: &Path) -> io::Result<Self> {
+        let listener = UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { socket: listener.into(), address: Address::Unix(path.to_owned()) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// A descriptor of the same socket for one core.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Address::Unix(path) = &self.address {
+            // Left behind, it would block the next start. Somebody may have removed it already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if let SocketAddr::V6(v6) = address {
+        socket.set_only_v6(!v6.ip().is_unspecified())?;
+    }
+    // Accepted sockets inherit both, which saves two system calls for each of them.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let local = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok(Listener { socket: socket.into(), address: Address::Tcp(local) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> [SocketAddr; 1] {
+        ["127.0.0.1:0".parse().expect("invariant: an address")]
+    }
+
+    #[test]
+    fn a_port_in_use_is_refused_and_not_shared() {
+        let first = Listener::tcp(&loopback()).unwrap();
+        let Address::Tcp(address) = first.address().clone() else { panic!("not TCP") };
+        let error = Listener::tcp(&[address]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert_eq!(Listener::tcp(&[address]).unwrap().address().port(), i32::from(address.port()));
+    }
+
+    #[test]
+    fn a_unix_socket_is_removed_with_its_listener() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nsqd.sock");
+        let listener = Listener::unix(&path).unwrap();
+        assert_eq!(listener.address().port(), -1);
+        assert!(path.exists());
+        drop(listener);
+        assert!(!path.exists());
+    }
+}
