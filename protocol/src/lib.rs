@@ -18,9 +18,9 @@
 //! - Every text a client can see is written in one module, [`error`], because client libraries match them
 //!   byte for byte.
 //!
-//! Where to look: `command` splits lines and holds the commands, `session` decides legality, `mpub` walks
-//! batches, `identify` negotiates, `frame` and `message` are the way out, `lookup` is the dialect that nsqd
-//! speaks to nsqlookupd.
+//! Where to look: `command` splits lines and holds the commands, `session` decides legality, `parse` takes lines
+//! and bodies from bytes that may not all be there yet, `mpub` walks batches, `identify` negotiates, `frame` and
+//! `message` are the way out, `lookup` is the dialect that nsqd speaks to nsqlookupd.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::cast_possible_truncation))]
@@ -35,6 +35,7 @@ pub mod lookup;
 pub mod message;
 mod mpub;
 pub mod names;
+mod parse;
 pub mod session;
 
 pub use command::{Command, Messages, Verb};

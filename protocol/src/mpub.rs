@@ -13,7 +13,7 @@ use crate::command::{Messages, Verb};
 use crate::error::{Missing, WireError};
 use crate::limits::Limits;
 use crate::names::TopicName;
-use crate::session::{Parse, Stop};
+use crate::parse::{Parse, Stop, number};
 
 /// Bytes of the two numbers before the first message.
 const HEADER_SIZE: usize = 8;
@@ -54,7 +54,7 @@ impl Batch {
 
     /// Where message `index` ends, once it is there.
     fn message_end(&self, limits: &Limits, input: &[u8]) -> Parse<usize> {
-        let size = number(input, self.offset, Missing::MessageSize(self.index))?;
+        let size = number(input, self.offset, Verb::Mpub, Missing::MessageSize(self.index))?;
         if size <= 0 {
             return Err(WireError::batch_message_size(self.index, size).into());
         }
@@ -78,7 +78,7 @@ impl Batch {
 
 /// Checks body size and count.
 fn header(limits: &Limits, input: &[u8]) -> Parse<u32> {
-    let body_size = number(input, 0, Missing::BodySize)?;
+    let body_size = number(input, 0, Verb::Mpub, Missing::BodySize)?;
     if body_size <= 0 {
         return Err(WireError::body_size(Verb::Mpub, body_size).into());
     }
@@ -86,15 +86,10 @@ fn header(limits: &Limits, input: &[u8]) -> Parse<u32> {
         let size = i64::from(body_size);
         return Err(WireError::body_too_big(Verb::Mpub, size, limits.body_size_max).into());
     }
-    let count = number(input, 4, Missing::MessageCount)?;
+    let count = number(input, 4, Verb::Mpub, Missing::MessageCount)?;
     // A positive body size within the limit came first, so the limit is at least 1 and this does not wrap.
     if count <= 0 || i64::from(count) > (limits.body_size_max - 4) / ENTRY_SIZE_MIN {
         return Err(WireError::batch_count(count).into());
     }
     Ok(count.unsigned_abs())
-}
-
-fn number(input: &[u8], at: usize, missing: Missing) -> Parse<i32> {
-    let bytes = input.get(at..).and_then(<[u8]>::first_chunk);
-    bytes.map(|b| i32::from_be_bytes(*b)).ok_or_else(|| Stop::need(at + 4, Verb::Mpub, missing))
 }

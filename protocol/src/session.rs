@@ -11,14 +11,13 @@
 //! The order of the checks within a command is visible to clients, and is NSQ's: state, then parameters from
 //! left to right, then the body's size, then the body.
 
-use memchr::memchr;
-
 use crate::command::{Command, Line, Verb, parse_number};
 use crate::error::{Missing, WireError};
 use crate::identify::{self, Identity};
-use crate::limits::{LINE_MAX, Limits, MAGIC_V2, NS_PER_MS};
+use crate::limits::{Limits, MAGIC_V2, NS_PER_MS};
 use crate::mpub::Batch;
 use crate::names::{TopicName, validate};
+use crate::parse::{Body, Parse, Stop, find_line};
 
 /// Where a connection stands. The numbers are those of NSQ's statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,31 +49,6 @@ pub enum Step<'a> {
     Fatal(WireError),
     /// Close without a frame: a line that is too long.
     Close,
-}
-
-/// Why a parser could not hand out a step.
-pub(crate) enum Stop {
-    /// More bytes are needed: `wanted` in all. `missing` is what the peer owes if it stops here.
-    Need {
-        wanted: usize,
-        missing: Option<(Verb, Missing)>,
-    },
-    Fatal(WireError),
-    Close,
-}
-
-pub(crate) type Parse<T> = Result<T, Stop>;
-
-impl Stop {
-    pub(crate) fn need(wanted: usize, verb: Verb, missing: Missing) -> Self {
-        Self::Need { wanted, missing: Some((verb, missing)) }
-    }
-}
-
-impl From<WireError> for Stop {
-    fn from(error: WireError) -> Self {
-        Self::Fatal(error)
-    }
 }
 
 /// What the next bytes are.
@@ -368,21 +342,6 @@ impl Session {
     }
 }
 
-/// The first line of `input` and where the next byte after its `\n` is. `scanned` bytes are known to hold no
-/// `\n` and are not looked at again.
-fn find_line<'a>(input: &'a [u8], scanned: &mut usize) -> Parse<(Line<'a>, usize)> {
-    let window = input.get(*scanned..input.len().min(LINE_MAX)).unwrap_or_default();
-    if let Some(at) = memchr(b'\n', window) {
-        let at = *scanned + at;
-        return Ok((Line::new(input.get(..at).unwrap_or_default()), at + 1));
-    }
-    if input.len() >= LINE_MAX {
-        return Err(Stop::Close);
-    }
-    *scanned = input.len();
-    Err(Stop::Need { wanted: input.len() + 1, missing: None })
-}
-
 /// An id is 16 bytes. What they are is not looked at: an id that was never given out is just not in flight.
 fn message_id(raw: &[u8]) -> Parse<&[u8; 16]> {
     Ok(raw.try_into().map_err(|_| WireError::bad_message_id())?)
@@ -393,53 +352,6 @@ fn message_id(raw: &[u8]) -> Parse<&[u8; 16]> {
 fn milliseconds(verb: Verb, raw: &[u8]) -> Parse<(u64, i64)> {
     let ms = parse_number(raw).ok_or_else(|| WireError::bad_number(verb, raw))?;
     Ok((ms, ms.cast_signed().wrapping_mul(NS_PER_MS)))
-}
-
-/// What follows a line that takes a body: its size in four bytes, then the body.
-struct Body<'a> {
-    verb: Verb,
-    input: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Body<'a> {
-    /// The body of IDENTIFY or AUTH, and where it ends.
-    fn settings(&self, limits: &Limits) -> Parse<(&'a [u8], usize)> {
-        let size = self.size()?;
-        if i64::from(size) > limits.body_size_max {
-            return Err(WireError::body_too_big(self.verb, size.into(), limits.body_size_max).into());
-        }
-        if size <= 0 {
-            return Err(WireError::body_size(self.verb, size).into());
-        }
-        self.bytes(size)
-    }
-
-    /// The message of PUB or DPUB, and where it ends.
-    fn message(&self, limits: &Limits) -> Parse<(&'a [u8], usize)> {
-        let size = self.size()?;
-        if size <= 0 {
-            return Err(WireError::message_size(self.verb, size).into());
-        }
-        if i64::from(size) > limits.message_size_max {
-            return Err(WireError::message_too_big(self.verb, size, limits.message_size_max).into());
-        }
-        self.bytes(size)
-    }
-
-    fn size(&self) -> Parse<i32> {
-        let bytes = self.input.get(self.at..).and_then(<[u8]>::first_chunk);
-        bytes
-            .map(|b| i32::from_be_bytes(*b))
-            .ok_or_else(|| Stop::need(self.at + 4, self.verb, Missing::BodySize))
-    }
-
-    fn bytes(&self, size: i32) -> Parse<(&'a [u8], usize)> {
-        let start = self.at + 4;
-        let end = start + usize::try_from(size).unwrap_or_default();
-        let body = self.input.get(start..end).ok_or_else(|| Stop::need(end, self.verb, Missing::Body))?;
-        Ok((body, end))
-    }
 }
 
 #[cfg(test)]
