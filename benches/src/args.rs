@@ -131,11 +131,12 @@ fn number(
     Arg::new(name).long(name).default_value(default).help(help).value_parser(parser)
 }
 
+fn optional(name: &'static str, range: std::ops::RangeInclusive<u64>, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).value_parser(RangedU64ValueParser::<u64>::new().range(range))
+}
+
 fn batch() -> Arg {
-    Arg::new("batch")
-        .long("batch")
-        .help("Messages per MPUB")
-        .value_parser(RangedU64ValueParser::<u64>::new().range(1..=100_000))
+    optional("batch", 1..=100_000, "Messages per MPUB")
 }
 
 fn verify() -> Arg {
@@ -165,7 +166,7 @@ fn consuming(channels: &'static str, consumers: &'static str) -> [Arg; 3] {
     [
         number("channels", channels, 1..=10_000, "Channels, each of which gets every message"),
         number("consumers", consumers, 1..=CONNECTIONS_MAX, "Consumers per channel"),
-        number("backlog-max", "10000", 1..=MESSAGES_MAX, "Producers pause while this many messages wait"),
+        optional("backlog-max", 1..=MESSAGES_MAX, "Producers pause while this many messages wait"),
     ]
 }
 
@@ -220,7 +221,7 @@ fn parse_job(name: &str, matches: &ArgMatches) -> Result<Job, BenchError> {
         consuming: Consuming {
             channels: count(matches, "channels"),
             consumers_per_channel: count(matches, "consumers"),
-            backlog_max: get(matches, "backlog-max"),
+            backlog_max: matches.get_one("backlog-max").copied(),
         },
         timing: timing(),
     };

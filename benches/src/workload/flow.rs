@@ -11,8 +11,9 @@ use crate::tally::Tally;
 pub(crate) struct Consuming {
     pub(crate) channels: usize,
     pub(crate) consumers_per_channel: usize,
-    /// Publishers pause while this many messages wait; see `docs/benchmarks.md` for the reason.
-    pub(crate) backlog_max: u64,
+    /// Publishers pause while this many messages wait. Without it a server that publishes faster than it delivers
+    /// builds up a backlog, and pays for it.
+    pub(crate) backlog_max: Option<u64>,
 }
 
 /// Publishes and consumes for the given time; the figure is deliveries.
@@ -33,7 +34,7 @@ pub(crate) fn run(
     let plan = Plan {
         span: Span::Timed { warmup, measured, messages_max },
         channels: consuming.channels,
-        backlog_max: Some(consuming.backlog_max),
+        backlog_max: consuming.backlog_max,
         rate: None,
         backlog: Tally::default(),
         threads: common.threads,
@@ -47,6 +48,7 @@ pub(crate) fn run(
         .with("batch", publishing.batch)
         .with("channels", consuming.channels)
         .with("consumers_per_channel", consuming.consumers_per_channel)
+        .with("backlog_max", consuming.backlog_max)
         .with("credit", common.credit)
         .with("body_bytes", common.body_bytes)
         .with_window(outcome.window.received, &outcome.window)
