@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::clock::{self, duration_ns, seconds};
 use crate::error::BenchError;
-use crate::lane::{Lane, LaneReport, Pace, Phase, Role, Shared};
+use crate::lane::{Lane, LaneReport, Pace, Role};
 use crate::latency::Latencies;
 use crate::process::Memory;
 use crate::server::Server;
+use crate::shared::{Phase, Shared};
 use crate::tally::Tally;
 
 /// How often the controller looks at the counters.

@@ -1,7 +1,7 @@
 //! One thread's event loop over its share of the connections.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
@@ -10,6 +10,7 @@ use crate::consumer::Consumer;
 use crate::error::BenchError;
 use crate::latency::Latencies;
 use crate::publisher::Publisher;
+use crate::shared::{Phase, Shared};
 use crate::tally::Tally;
 use crate::wire::FRAME_HEADER_BYTES;
 
@@ -23,76 +24,6 @@ const WAIT_NS_MAX: u64 = 5_000_000;
 const WAIT_GATED_NS_MAX: u64 = 200_000;
 /// Timer slack of an open-loop lane; the kernel's default of 50 µs would show in the figures.
 const TIMER_SLACK_NS: u64 = 1;
-
-/// What a run is doing now. Phases only go forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(crate) enum Phase {
-    Publish,
-    /// No new commands; answers and deliveries still come in.
-    Settle,
-    Done,
-}
-
-/// What the lanes and the controller share. All of it is counters: nothing is guarded by them.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    phase: AtomicU8,
-    /// Messages answered with OK.
-    pub(crate) published: AtomicU64,
-    /// Deliveries over all channels.
-    pub(crate) received: AtomicU64,
-    pub(crate) last_received_ns: AtomicU64,
-    pub(crate) last_published_ns: AtomicU64,
-    /// Lanes with nothing left to publish and no answer outstanding.
-    pub(crate) quiet: AtomicUsize,
-    pub(crate) failed: AtomicUsize,
-    /// Latencies of messages sent in this span count, in ns of [`clock::now_ns`].
-    record_from_ns: u64,
-    record_to_ns: u64,
-    /// Publishers stand still while this many messages wait for delivery.
-    backlog_max: u64,
-    channels: u64,
-}
-
-impl Shared {
-    pub(crate) fn new(record_ns: (u64, u64), backlog_max: Option<u64>, channels: usize) -> Self {
-        Self {
-            phase: AtomicU8::new(Phase::Publish as u8),
-            published: AtomicU64::new(0),
-            received: AtomicU64::new(0),
-            last_received_ns: AtomicU64::new(0),
-            last_published_ns: AtomicU64::new(0),
-            quiet: AtomicUsize::new(0),
-            failed: AtomicUsize::new(0),
-            record_from_ns: record_ns.0,
-            record_to_ns: record_ns.1,
-            backlog_max: backlog_max.unwrap_or(u64::MAX),
-            channels: channels.max(1) as u64,
-        }
-    }
-
-    pub(crate) fn phase(&self) -> Phase {
-        match self.phase.load(Relaxed) {
-            0 => Phase::Publish,
-            1 => Phase::Settle,
-            _ => Phase::Done,
-        }
-    }
-
-    pub(crate) fn advance(&self, phase: Phase) {
-        self.phase.fetch_max(phase as u8, Relaxed);
-    }
-
-    fn gate_is_open(&self) -> bool {
-        let waiting =
-            self.published.load(Relaxed).saturating_sub(self.received.load(Relaxed) / self.channels);
-        waiting < self.backlog_max
-    }
-
-    fn records(&self, sent_at_ns: u64) -> bool {
-        (self.record_from_ns..self.record_to_ns).contains(&sent_at_ns)
-    }
-}
 
 /// An open loop: message `i` is due at `start + i / rate`, whether or not the server keeps up.
 #[derive(Debug)]
@@ -476,22 +407,5 @@ mod tests {
         assert_eq!(pace.due_ns(), 5);
         pace.next = 3_000_000_000;
         assert_eq!(pace.due_ns(), 5 + 1_000_000_000 * 1_000_000_000);
-    }
-
-    #[test]
-    fn the_gate_counts_messages_not_deliveries() {
-        let shared = Shared::new((0, 0), Some(10), 8);
-        shared.published.store(10, Relaxed);
-        assert!(!shared.gate_is_open());
-        shared.received.store(8, Relaxed);
-        assert!(shared.gate_is_open());
-    }
-
-    #[test]
-    fn phases_never_go_back() {
-        let shared = Shared::new((0, 0), None, 0);
-        shared.advance(Phase::Done);
-        shared.advance(Phase::Settle);
-        assert_eq!(shared.phase(), Phase::Done);
     }
 }

@@ -23,6 +23,7 @@ mod process;
 mod publisher;
 mod report;
 mod server;
+mod shared;
 mod tally;
 mod wire;
 mod workload;
