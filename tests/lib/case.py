@@ -8,6 +8,7 @@ from typing import Callable, NamedTuple, Optional
 from lib.daemons import Nsqd, Nsqlookupd
 
 LOG_TAIL_LINES = 40
+LOG_LINE_CHARACTERS_MAX = 300
 
 registry = {}
 
@@ -98,11 +99,12 @@ class Case:
 
 
 def log_tails(folder):
-    """The last lines of every log in a test's folder."""
+    """The last lines of every log in a test's folder, without the requests for /stats and /ping that waiting made."""
     tails = []
     for name in sorted(os.listdir(folder)):
         if name.endswith(".log"):
             with open(os.path.join(folder, name), errors="replace") as log:
-                lines = log.read().splitlines()[-LOG_TAIL_LINES:]
-            tails.append(f"--- {name}\n" + "\n".join(lines))
+                lines = [line[:LOG_LINE_CHARACTERS_MAX] for line in log.read().splitlines()
+                         if " 200 GET /stats" not in line and " 200 GET /ping" not in line]
+            tails.append(f"--- {name}\n" + "\n".join(lines[-LOG_TAIL_LINES:]))
     return "\n".join(tails)
