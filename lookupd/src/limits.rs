@@ -1,0 +1,68 @@
+//! Every bound of the daemon, with what it protects.
+
+/// Longest command line of a peer in bytes, without its `\n`. A legal one has at most 150; the rest is there so
+/// that a name far too long is still answered with the error that quotes it.
+pub const LINE_SIZE_MAX: usize = 4096;
+
+/// Largest IDENTIFY body in bytes. nsqd sends a few hundred. It is also what an unfinished command can make the
+/// daemon keep for one connection.
+pub const IDENTIFY_SIZE_MAX: usize = 16 * 1024;
+
+/// Bytes read from a peer at once, into a buffer that all connections share.
+pub const READ_SIZE_MAX: usize = 16 * 1024;
+
+/// Topics and channels known at the same time, in sum: some 100 MB of names. Names outlive their peers, so
+/// without this bound one peer could fill the memory for good.
+pub const NAMES_MAX: usize = 1 << 20;
+
+/// Channels of one topic. Keeps a registration, which searches and shifts a sorted list, below a millisecond.
+pub const CHANNELS_PER_TOPIC_MAX: usize = 1 << 16;
+
+/// Topics that one connection can be registered for.
+pub const TOPICS_PER_REGISTRANT_MAX: usize = 1 << 18;
+
+/// Bytes of a peer that are read and thrown away after an error, so that closing does not destroy the answer
+/// on its way.
+pub const LINGER_SIZE_MAX: usize = 256 * 1024;
+
+/// How long a peer is waited for after an error.
+pub const LINGER_MS_MAX: u64 = 1_000;
+
+/// How long a peer may leave its answers unread. nsqd gives up after one second.
+pub const ANSWER_MS_MAX: u64 = 30_000;
+
+/// TCP keep-alive period of both listeners: a machine that vanished is noticed after some ten periods.
+pub const KEEPALIVE_S: u64 = 15;
+
+/// Pending connections of a listener; the kernel cuts it to `net.core.somaxconn`.
+pub const BACKLOG_MAX: i32 = 4096;
+
+/// Descriptors for everything but connections: listeners, the log, the event queue, the state file.
+pub const RESERVED_FILES: u64 = 32;
+
+/// Part of the other descriptors that HTTP may use; the peers have the rest. Neither can starve the other.
+pub const HTTP_FILES_SHARE: u64 = 4;
+
+/// Pause of a listener after a failed accept, which is mostly a lack of descriptors.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+
+/// Largest head of an HTTP request in bytes.
+pub const HTTP_HEAD_SIZE_MAX: usize = 64 * 1024;
+
+/// How long an HTTP connection may take for a head, which includes its idle time between requests.
+pub const HTTP_HEAD_MS_MAX: u64 = 300_000;
+
+/// Largest HTTP body that is read (and thrown away) to keep the connection usable.
+pub const HTTP_BODY_SIZE_MAX: usize = 8 * 1024 * 1024;
+
+/// How long an HTTP body may take.
+pub const HTTP_BODY_MS_MAX: u64 = 30_000;
+
+/// Size in bytes beyond which a piece of `/debug` is sent before the next is made.
+pub const DEBUG_PIECE_SIZE: usize = 64 * 1024;
+
+/// Period of saving a changed registry to the state file, and of forgetting remembered peers that stay away.
+pub const STATE_PERIOD_MS: u64 = 1_000;
+
+/// Largest state file that is read back, in bytes.
+pub const STATE_SIZE_MAX: u64 = 1 << 30;
