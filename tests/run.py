@@ -114,7 +114,8 @@ def parse(argv):
     parser.add_argument("--set", type=assignment, action="append", default=[], metavar="NAME=VALUE",
                         help="a parameter of a test, such as kills=200")
     parser.add_argument("--patience", type=float, default=1.0, help="factor on every time-out")
-    parser.add_argument("--scratch", default=os.environ.get("NSQ_TEST_SCRATCH"), help="where data directories go")
+    parser.add_argument("--scratch", type=pathlib.Path, default=os.environ.get("NSQ_TEST_SCRATCH", ROOT / ".cache/tests"),
+                        help="where data directories go; /tmp is often in memory, which would test nothing of the disk")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a failed test")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--here", help=argparse.SUPPRESS)
@@ -124,6 +125,7 @@ def parse(argv):
 
 def main(argv):
     options = parse(argv)
+    options.bin_dir = pathlib.Path(options.bin_dir).resolve()
     if options.here:
         return 0 if run_here(options.here, options.folder, options) else 1
     names = [n for n in collect() if not options.words or any(word in n for word in options.words)]
@@ -134,6 +136,8 @@ def main(argv):
         if not (options.bin_dir / program).is_file():
             print(f"no {program} in {options.bin_dir}: build it first (cargo build --release)")
             return 2
+    options.scratch = pathlib.Path(options.scratch).resolve()
+    options.scratch.mkdir(parents=True, exist_ok=True)
     failed = [n for n in names if not run_apart(n, options, [*argv, "--seed", str(options.seed)])]
     for name in failed:
         print(f"failed: {name}")

@@ -105,3 +105,10 @@ class Consumer(Program):
         wanted = set(bodies)
         self.case.until(lambda: f"{self.name} got {[body[:40] for body in sorted(wanted - self.bodies.keys())[:5]]}",
                         lambda: wanted <= self.bodies.keys(), within_s)
+
+    def assert_came(self, count):
+        """Waits until as many deliveries were reported, and checks that there are no more. To be called when the
+        daemon owes nothing: what was finished is then reported or on its way through the pipe."""
+        self.case.until(lambda: f"{self.name} reported {count} deliveries, not {len(self.came)}",
+                        lambda: len(self.came) >= count)
+        assert len(self.came) == count, [(body[:40], times) for body, times in self.bodies.most_common(5)]

@@ -21,7 +21,8 @@ function publish(address) {
   const answer = (error) => say(error ? {error: error.message} : {ok: true})
   const run = (command) => {
     if (command.op === 'dpub') {
-      writer.deferPublish(command.topic, command.body, command.delay_ms, answer)
+      // nsqjs wants one message as a list.
+      writer.deferPublish(command.topic, [command.body], command.delay_ms, answer)
     } else {
       writer.publish(command.topic, command.op === 'mpub' ? command.bodies : command.body, answer)
     }
