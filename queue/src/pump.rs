@@ -32,19 +32,26 @@ pub(crate) struct Pump<'a> {
 impl Pump<'_> {
     /// Delivers until nothing is ready, nobody is ready, or what is ready must be fetched first.
     pub(crate) fn run(&mut self) {
+        // Consumers that have not had their turn in this round.
+        let mut round = 0;
         while !self.channel.paused {
             let depth = self.channel.depth();
             if depth == 0 {
                 break;
             }
+            if round == 0 {
+                round = self.channel.ready.len() as u64;
+            }
             let Some(id) = self.channel.ready.pop_front() else { break };
+            let share = (depth / round).max(1);
+            round -= 1;
             let Some(consumer) = self.consumers.get_mut(&id) else { continue };
             let room = consumer.room();
             if room == 0 {
                 consumer.queued = false;
                 continue;
             }
-            let share = (depth / (self.channel.ready.len() as u64 + 1)).max(1).min(room);
+            let share = share.min(room);
             let deal = Deal { consumer: id, sample_rate: consumer.sample_rate, left: share };
             let deadline_ns = self.now_ns.saturating_add(consumer.message_timeout_ns);
             let delivered = self.deal(deal, deadline_ns);
@@ -117,7 +124,6 @@ impl Pump<'_> {
 
     fn deal_first(&mut self, deal: &mut Deal, deadline_ns: u64) {
         while deal.left > 0 {
-            self.channel.step_over_taken();
             let cursor = self.channel.cursor;
             if cursor == self.channel.head {
                 return;
@@ -170,6 +176,7 @@ impl Pump<'_> {
         self.slice(deal.consumer, &batch.payload, start..offset, count);
         self.channel.cursor = seq;
         self.channel.place = Place { batch_first, seq, offset };
+        self.channel.step_over_taken();
     }
 
     fn slice(
