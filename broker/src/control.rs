@@ -16,7 +16,7 @@ use nsq_queue::{ChannelKey, ChannelStats, TopicStats};
 
 use crate::placement::Placement;
 use crate::stats::ConnectionStats;
-use crate::transport::LocalWaker;
+use crate::transport::{LocalWaker, WorkOutside};
 
 /// Something to be done by the core that owns a topic. Names were validated before.
 #[derive(Debug)]
@@ -89,6 +89,8 @@ pub enum Request {
         /// Channel name.
         channel: String,
     },
+    /// The addresses of nsqlookupd were changed. Only to core 0.
+    LookupdChanged,
     /// What the core knows of its topics, channels and connections.
     Stats(StatsFilter),
 }
@@ -239,6 +241,21 @@ impl CoreHandle {
     pub fn discovered(&self, topic: String, channels: Vec<String>) {
         self.inbox.borrow_mut().discovered.push_back((topic, channels));
         self.waker.wake();
+    }
+
+    /// The loop has made tasks runnable: they get their turn before the core waits.
+    pub fn let_tasks_run(&self) {
+        self.waker.let_tasks_run();
+    }
+
+    /// While the guard lives, a task is doing something that the loop should hear of promptly.
+    pub fn work_outside(&self) -> WorkOutside {
+        self.waker.work_outside()
+    }
+
+    /// The addresses of nsqlookupd were changed.
+    pub fn lookupd_changed(&self) {
+        drop(self.ask(0, Request::LookupdChanged));
     }
 
     /// Hands over the result of blocking file work.

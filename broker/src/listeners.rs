@@ -87,6 +87,14 @@ impl Listener {
         &self.address
     }
 
+    /// The TCP port; none for a unix socket.
+    pub fn port(&self) -> Option<u16> {
+        match &self.address {
+            Address::Tcp(address) => Some(address.port()),
+            Address::Unix(_) => None,
+        }
+    }
+
     /// A descriptor of the same socket for one core.
     pub fn duplicate(&self) -> io::Result<OwnedFd> {
         self.socket.try_clone()

@@ -1,8 +1,10 @@
 //! What all cores of a broker see of the process as a whole. Set at start; the few changing parts are atomics or
 //! rarely taken locks, none of them on a message's path.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::config::Config;
 use crate::listeners::Address;
@@ -18,19 +20,25 @@ pub struct Shared {
     pub tcp_address: Address,
     /// Where HTTP is served, if it is.
     pub http_address: Option<Address>,
-    /// Addresses of nsqlookupd, changeable at run time.
-    pub lookupd_addresses: Mutex<Vec<String>>,
+    lookupd_addresses: Mutex<Vec<String>>,
+    lookupd_generation: AtomicU64,
+    lookupd_count: AtomicUsize,
     health: Mutex<Option<String>>,
     unhealthy: AtomicBool,
     stopping: AtomicBool,
     failed: AtomicBool,
+    /// Cores that cause no more mail; see `core/stop.rs`.
+    pub quiet_cores: AtomicUsize,
+    main_thread: UnixStream,
 }
 
 impl Shared {
     /// A healthy process.
-    pub fn new(config: Config, started_at: i64, tcp_address: Address, http_address: Option<Address>) -> Self {
+    pub fn new(config: Config, started_at: i64, tcp_address: Address, http_address: Option<Address>, main_thread: UnixStream) -> Self {
         Self {
+            lookupd_count: AtomicUsize::new(config.lookupd_tcp_addresses.len()),
             lookupd_addresses: Mutex::new(config.lookupd_tcp_addresses.clone()),
+            lookupd_generation: AtomicU64::new(0),
             config,
             started_at,
             tcp_address,
@@ -39,6 +47,8 @@ impl Shared {
             unhealthy: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            quiet_cores: AtomicUsize::new(0),
+            main_thread,
         }
     }
 
@@ -47,14 +57,38 @@ impl Shared {
         if !self.unhealthy.load(Ordering::Acquire) {
             return None;
         }
-        self.health.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sets or clears the error. Called by the core whose log met it.
     pub fn set_health_error(&self, error: Option<String>) {
         let unhealthy = error.is_some();
-        *self.health.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error;
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = error;
         self.unhealthy.store(unhealthy, Ordering::Release);
+    }
+
+    /// The addresses of nsqlookupd in force now, and how often they were changed.
+    pub fn lookupd_addresses(&self) -> (u64, Vec<String>) {
+        let addresses = self.lookupd_addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.lookupd_generation.load(Ordering::Acquire), addresses.clone())
+    }
+
+    /// How often the addresses were changed; cheap to ask.
+    pub fn lookupd_generation(&self) -> u64 {
+        self.lookupd_generation.load(Ordering::Acquire)
+    }
+
+    /// Whether any nsqlookupd is configured; cheap to ask.
+    pub fn has_lookupd(&self) -> bool {
+        self.lookupd_count.load(Ordering::Acquire) > 0
+    }
+
+    /// Changes the addresses for the life of the process.
+    pub fn set_lookupd_addresses(&self, new: Vec<String>) {
+        let mut addresses = self.lookupd_addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lookupd_count.store(new.len(), Ordering::Release);
+        *addresses = new;
+        self.lookupd_generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// True once a clean stop was asked for.
@@ -67,10 +101,11 @@ impl Shared {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Notes that a shard was poisoned: the process is to end with the exit code for it.
+    /// Notes that a core cannot go on: the process is to end with the exit code for it.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
-        self.stop();
+        // Ends the main thread's wait. Should it not take the byte, it has one already.
+        let _ = (&self.main_thread).write(&[0]);
     }
 
     /// True once a shard was poisoned.

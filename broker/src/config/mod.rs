@@ -109,10 +109,6 @@ pub struct Config {
     pub shards: u16,
     /// TCP clients at once; no limit. One more is accepted and closed.
     pub connections_max: usize,
-    /// Topics; 10,000. Creating one more is refused.
-    pub topics_max: usize,
-    /// Channels of one topic; 1,000. Creating one more is refused.
-    pub channels_per_topic_max: usize,
     /// Consumers of one channel; no limit. One more is answered with `E_SUB_FAILED`.
     pub consumers_per_channel_max: usize,
 }
@@ -159,8 +155,6 @@ impl Config {
             cores: small::<u8>(&options, "cores").into(),
             shards: small(&options, "shards"),
             connections_max: limit(&options, "max-connections"),
-            topics_max: limit(&options, "max-topics"),
-            channels_per_topic_max: limit(&options, "max-channels-per-topic"),
             consumers_per_channel_max: limit(&options, "max-channel-consumers"),
             options,
         })

@@ -257,12 +257,6 @@ fn our_own() -> Vec<Flag> {
             "0",
             "TCP clients at once; more are closed at once; 0: no limit but that of descriptors",
         ),
-        Flag::int("max-topics", "10000", "topics; creating more is refused; 0: no limit"),
-        Flag::int(
-            "max-channels-per-topic",
-            "1000",
-            "channels of one topic; creating more is refused; 0: no limit",
-        ),
         Flag::new(
             "transport",
             transport,

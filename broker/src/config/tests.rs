@@ -188,9 +188,7 @@ fn a_missing_feature_is_refused_and_never_ignored() {
 
 #[test]
 fn no_limit_is_the_largest_number() {
-    let config = config(&["--max-topics=0", "--max-connections=7", "--max-channels-per-topic=0"]).unwrap();
-    assert_eq!(config.topics_max, usize::MAX);
-    assert_eq!(config.channels_per_topic_max, usize::MAX);
+    let config = config(&["--max-connections=7"]).unwrap();
     assert_eq!(config.connections_max, 7);
 }
 

@@ -97,8 +97,6 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("cores", 0, SHARD_COUNT_MAX),
     ("shards", 0, SHARD_COUNT_MAX),
     ("max-connections", 0, COUNT_MAX),
-    ("max-topics", 0, COUNT_MAX),
-    ("max-channels-per-topic", 0, COUNT_MAX),
 ];
 
 /// Durations that need to be there: each is the period of something, or the patience with somebody.

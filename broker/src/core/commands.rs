@@ -1,8 +1,8 @@
 //! Commands of connections: from the session's events to queue and log.
 
 use nsq_protocol::frame::{self, FRAME_HEADER_SIZE, encode_response};
-use nsq_protocol::{Command, IdentifyReply, Step, WireError, error::cause};
-use nsq_queue::{Cause, ConsumerId, RawMessageId};
+use nsq_protocol::{Command, IdentifyReply, Messages, Step, WireError};
+use nsq_queue::{ConsumerId, Input};
 
 use crate::core::connection::{Connection, Delivery, Hold, INPUT_BYTES_PAUSE};
 use crate::core::engine::{Action, Engine};
@@ -129,23 +129,23 @@ impl Engine {
                 let publish = Publish { topic, verb: PublishVerb::Pub, defer_ms: 0, count: 1, body_bytes: body.len() as u64 };
                 self.publish_for(slot, connection, publish, std::iter::once(body));
             }
-            Command::Fin { id } => self.finish(connection, consumer, id),
+            Command::Fin { id } => self.queue.finish(self.now, consumer, id),
             Command::Rdy { count } => {
-                self.queue.credit(self.now, consumer, count.min(u64::from(u32::MAX)) as u32);
+                self.queue.credit(consumer, count.min(u64::from(u32::MAX)) as u32);
             }
             Command::Mpub { topic, messages } => {
                 let publish = Publish {
                     topic: topic.as_str(),
                     verb: PublishVerb::Mpub,
                     defer_ms: 0,
-                    count: messages.count(),
+                    count: Messages::count(&messages),
                     body_bytes: messages.body_bytes(),
                 };
                 self.publish_for(slot, connection, publish, messages);
             }
             Command::MpubTopic { topic } => self.mpub_topic(slot, connection, topic),
-            Command::Req { id, delay_ns } => self.requeue(connection, consumer, id, delay_ns),
-            Command::Touch { id } => self.touch_message(connection, consumer, id),
+            Command::Req { id, delay_ns } => self.queue.requeue(self.now, consumer, id, delay_ns),
+            Command::Touch { id } => self.queue.touch(self.now, consumer, id),
             Command::Dpub { topic, delay_ns, body } => {
                 let publish = Publish {
                     topic,
@@ -158,34 +158,12 @@ impl Engine {
             }
             Command::Sub { topic, channel } => self.subscribe(slot, connection, topic, channel),
             Command::Cls => {
-                self.queue.closing(self.now, consumer);
+                self.queue.handle(self.now, Input::Closing { consumer });
                 connection.replies.push(Answer::Frame(frame::CLOSE_WAIT_FRAME.as_slice().into()), &mut connection.output);
             }
-            Command::Nop => {}
             Command::Identify(reply) => self.identified(slot, connection, &reply),
             // Only handed out where an auth server is configured, which this version refuses at start.
             Command::Auth { .. } => self.fatal(slot, connection, &WireError::auth_failed()),
-        }
-    }
-
-    fn finish(&mut self, connection: &mut Connection, consumer: ConsumerId, id: &RawMessageId) {
-        if let Err(cause) = self.queue.finish(self.now, consumer, id) {
-            let error = WireError::fin_failed(id, cause_text(cause));
-            connection.replies.push(Answer::frame(&error), &mut connection.output);
-        }
-    }
-
-    fn requeue(&mut self, connection: &mut Connection, consumer: ConsumerId, id: &RawMessageId, delay_ns: u64) {
-        if let Err(cause) = self.queue.requeue(self.now, consumer, id, delay_ns) {
-            let error = WireError::req_failed(id, cause_text(cause));
-            connection.replies.push(Answer::frame(&error), &mut connection.output);
-        }
-    }
-
-    fn touch_message(&mut self, connection: &mut Connection, consumer: ConsumerId, id: &RawMessageId) {
-        if let Err(cause) = self.queue.touch(self.now, consumer, id) {
-            let error = WireError::touch_failed(id, cause_text(cause));
-            connection.replies.push(Answer::frame(&error), &mut connection.output);
         }
     }
 
@@ -205,12 +183,5 @@ impl Engine {
         let mut frame = Vec::with_capacity(reply.payload.len() + FRAME_HEADER_SIZE);
         encode_response(&mut frame, &reply.payload);
         connection.replies.push(Answer::Frame(frame.into()), &mut connection.output);
-    }
-}
-
-fn cause_text(why: Cause) -> &'static str {
-    match why {
-        Cause::NotOwner => cause::NOT_OWNER,
-        _ => cause::NOT_IN_FLIGHT,
     }
 }

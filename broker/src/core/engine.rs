@@ -15,19 +15,21 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use nsq_protocol::Limits;
-use nsq_queue::{Now, Shard, TopicKey, Wheel};
-use nsq_wal::Log;
+use nsq_protocol::limits::HEARTBEAT_INTERVAL_MS_DEFAULT;
+use nsq_queue::{Now, Shard};
+use nsq_wal::disk::Disk;
 
-use crate::control::{Inbox, Pending, Request, Response};
+use crate::control::{Inbox, Response};
 use crate::core::asks::{Asker, Asks};
-use crate::core::connection::{Connection, Hold};
 use crate::core::connections::Connections;
-use crate::core::logs::Logs;
+use crate::core::logs::{Logs, OpenLog};
+use crate::core::stop::Phase;
+use crate::core::timers::Timers;
+use crate::lookup_peer::Registrations;
 use crate::mail::{Forward, Mail, Moving, RemoteReply};
 use crate::mesh::MeshEnd;
 use crate::placement::Placement;
@@ -62,7 +64,8 @@ pub struct Engine {
     pub(super) limits: Limits,
     pub(super) queue: Shard,
     pub(super) logs: Logs,
-    pub(super) mesh: MeshEnd<Mail>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(crate) mesh: MeshEnd<Mail>,
     pub(super) connections: Connections,
     /// Connections with something to send or to settle at the end of the turn.
     pub(super) dirty: Vec<Slot>,
@@ -82,10 +85,137 @@ pub struct Engine {
     pub(super) actions: VecDeque<Action>,
     pub(super) inbox: Rc<RefCell<Inbox>>,
     /// Changes for nsqlookupd, on core 0 only.
-    pub(super) registrations: Rc<crate::lookup_peer::Registrations>,
+    pub(super) registrations: Rc<Registrations>,
     pub(super) now: Now,
     /// Number of the next message of a memory-only topic.
     pub(super) memory_message: u64,
     /// Number of the next memory-only topic.
     pub(super) memory_topic: u32,
+    /// More mail waits than one turn reads.
+    pub(super) mail_left: bool,
+    /// This turn has made tasks of the executor runnable.
+    pub(super) tasks_woken: bool,
+    pub(super) connections_max: usize,
+    pub(super) phase: Phase,
+}
+
+/// What an engine is made of.
+pub struct EngineParts {
+    /// This core.
+    pub id: u16,
+    /// Who lives where.
+    pub placement: Placement,
+    /// The process.
+    pub shared: Arc<Shared>,
+    /// For blocking file work.
+    pub disk: Arc<dyn Disk>,
+    /// The logs of this core's shards, in rising order of shards, recovered.
+    pub logs: Vec<OpenLog>,
+    /// This core's end of the rings.
+    pub mesh: MeshEnd<Mail>,
+    /// What this executor's tasks leave.
+    pub inbox: Rc<RefCell<Inbox>>,
+    /// What nsqlookupd is to know; used on core 0.
+    pub registrations: Rc<Registrations>,
+}
+
+impl Engine {
+    /// An engine with what its logs remember.
+    pub fn new(parts: EngineParts, now: Now) -> Self {
+        let EngineParts { id, placement, shared, disk, logs, mesh, inbox, registrations } = parts;
+        let cores = placement.cores();
+        let config = &shared.config;
+        let queue = Shard::new(
+            nsq_queue::Config {
+                core: id,
+                mem_queue_size: config.mem_queue_size,
+                cache_bytes_max: config.cache_bytes_max / u64::from(cores),
+                message_timeout_max_ns: config.limits.message_timeout_ns_max.unsigned_abs(),
+                channel_consumers_max: config.consumers_per_channel_max,
+                latency: false,
+                seed: now.wall_ns as u64 ^ u64::from(id) << 56,
+            },
+            now,
+        );
+        let mut engine = Self {
+            id,
+            placement,
+            limits: config.limits.clone(),
+            connections_max: config.connections_max.div_ceil(usize::from(cores)),
+            memory_message: first_memory_message(config.node_id, id, now),
+            memory_topic: 0,
+            queue,
+            logs: Logs::new(logs, cores),
+            disk,
+            mesh,
+            connections: Connections::default(),
+            dirty: Vec::new(),
+            backlogged: Vec::new(),
+            timers: Timers::default(),
+            asks: Asks::default(),
+            forwards: (0..cores).map(|_| Forward::default()).collect(),
+            remote_replies: (0..cores).map(|_| Vec::new()).collect(),
+            discovering: HashMap::new(),
+            answered: VecDeque::new(),
+            actions: VecDeque::new(),
+            inbox,
+            registrations,
+            now,
+            mail_left: false,
+            tasks_woken: false,
+            phase: Phase::Running,
+            shared,
+        };
+        engine.restore();
+        engine
+    }
+
+    /// The next thing that the transport has to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Whether this turn has made tasks runnable.
+    pub fn take_tasks_woken(&mut self) -> bool {
+        std::mem::take(&mut self.tasks_woken)
+    }
+
+    /// Whether another turn is due at once.
+    pub fn has_more_to_do(&mut self) -> bool {
+        let inbox = self.inbox.borrow();
+        let left = std::mem::take(&mut self.mail_left);
+        left || !inbox.asked.is_empty() || !inbox.cold.is_empty() || !inbox.discovered.is_empty()
+    }
+
+    /// When to look again although nothing happens, monotonic ns.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let deadlines =
+            [self.queue.poll_timeout(), self.logs.next_timeout(), self.timers.next(), self.stop_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// This core cannot go on, and the process with it.
+    pub fn fail(&mut self, what: &str, error: &std::io::Error) {
+        nsq_flags::fatal!("CORE: {what} - {error}");
+        self.shared.fail();
+    }
+
+    /// The last frame of each shard, after the stop.
+    pub fn last_frames(&self) -> Vec<(u16, u64)> {
+        self.logs.last_frames()
+    }
+
+    /// How often heartbeats go to a client that has not said otherwise.
+    pub(super) fn heartbeat_default_ns(&self) -> u64 {
+        HEARTBEAT_INTERVAL_MS_DEFAULT * 1_000_000
+    }
+}
+
+/// Ids of memory-only messages: those of the log have the same ten bits of the node in front, then the shard, and
+/// count from 0. These set the highest bit of the sequence and go on from the time of the start, in steps of
+/// 2^17 ns (131 µs), so that a restart does not give out an id again unless more than 7,600 messages a second
+/// were published all the while; and then nobody is left who could finish one of the earlier ones.
+fn first_memory_message(node_id: u16, core: u16, now: Now) -> u64 {
+    let sequence = (now.wall_ns as u64 >> 17) & ((1 << 46) - 1);
+    u64::from(node_id) << 54 | u64::from(core & 63) << 48 | 1 << 47 | sequence
 }

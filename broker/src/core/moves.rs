@@ -6,13 +6,13 @@
 
 use std::os::fd::OwnedFd;
 
-use nsq_protocol::{Session, WireError, error::cause};
+use nsq_protocol::{WireError, error::cause};
 use nsq_queue::{ChannelKey, ConsumerId, Input, SubscribeError};
 
-use crate::control::{Request, Response};
+use crate::control::Request;
 use crate::core::asks::Asker;
 use crate::core::connection::{Connection, Hold, Suspended};
-use crate::core::engine::{Action, Engine};
+use crate::core::engine::Engine;
 use crate::mail::{Mail, Moving};
 use crate::replies::Answer;
 use crate::transport::Slot;
@@ -115,7 +115,7 @@ impl Engine {
                         self.subscribe_to(slot, connection, topic, channel, true);
                     }
                     (Some(Suspended::Subscribe { topic, channel, .. }), SubscribeError::TooManyConsumers) => {
-                        let max = self.shared.config.max_channel_consumers as u64;
+                        let max = self.shared.config.consumers_per_channel_max as u64;
                         let error = WireError::sub_consumers_exceeded(&topic, &channel, max);
                         self.fatal(slot, connection, &error);
                     }

@@ -6,12 +6,12 @@
 use bytes::{Bytes, BytesMut};
 use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
 use nsq_protocol::{MessageId, WireError, error::cause};
-use nsq_queue::{Batch, TopicKey, Waiter};
+use nsq_queue::{Batch, Input, TopicKey, Waiter};
 
 use crate::control::{Request, Response};
 use crate::core::asks::Asker;
 use crate::core::connection::{Connection, Hold, REPLIES_WAITING_MAX, Suspended};
-use crate::core::engine::{Action, Engine};
+use crate::core::engine::Engine;
 use crate::core::topics::{is_memory, shard_of, topic_id};
 use crate::mail::{Forward, ForwardItem, PublishVerb};
 use crate::replies::Answer;
@@ -94,7 +94,7 @@ impl Engine {
             return Err(Refused);
         }
         let first_seq =
-            self.queue.publish(topic, publish.count, publish.body_bytes, waiter).map_err(|_| Refused)?;
+            self.queue.publish(topic, publish.count, waiter).map_err(|_| Refused)?;
         let record = nsq_wal::Publish {
             topic: topic_id(topic),
             first_seq,
@@ -102,12 +102,11 @@ impl Engine {
             defer_ms: publish.defer_ms,
             timestamp_ns: self.now.wall_ns,
         };
-        let placed = self.logs.get(shard).publish(record, bodies);
+        let placed = self.logs.publish(shard, record, bodies);
         if placed.is_err() {
-            self.queue.append_failed(self.now, topic, first_seq);
+            self.queue.handle(self.now, Input::AppendFailed { topic, from_seq: first_seq });
             return Ok(()); // The queue answers the waiter.
         }
-        self.logs.note_appended(shard, publish.body_bytes + u64::from(publish.count) * MESSAGE_OVERHEAD as u64);
         Ok(())
     }
 
@@ -120,7 +119,7 @@ impl Engine {
         waiter: Waiter,
     ) -> Result<(), Refused> {
         let first_seq =
-            self.queue.publish(topic, publish.count, publish.body_bytes, waiter).map_err(|_| Refused)?;
+            self.queue.publish(topic, publish.count, waiter).map_err(|_| Refused)?;
         let first_id = self.memory_message;
         self.memory_message += u64::from(publish.count);
         let mut payload =
@@ -136,7 +135,7 @@ impl Engine {
         let cost_bytes = payload.len() as u32;
         let batch =
             Batch { first_seq, first_id, count: publish.count, defer_ms: publish.defer_ms, payload, cost_bytes };
-        self.queue.appended(self.now, topic, batch);
+        self.queue.handle(self.now, Input::Appended { topic, batch });
         Ok(())
     }
 

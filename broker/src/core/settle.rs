@@ -1,7 +1,7 @@
 //! The second half of a turn: what the queue wants done, answers, and bytes for clients.
 
 use nsq_protocol::{WireError, error::cause};
-use nsq_queue::{Cause, Command, ConsumerId, Output, Waiter};
+use nsq_queue::{Cause, Command, ConsumerId, Input, Output, Waiter};
 
 use crate::control::Response;
 use crate::core::connection::{Connection, Hold, OUTPUT_BYTES_MAX, REPLIES_WAITING_MAX};
@@ -9,7 +9,7 @@ use crate::core::engine::{Action, Engine};
 use crate::core::publish::{WAITER_IS_REQUEST, refusal};
 use crate::core::topics::{shard_of, topic_id};
 use crate::lookup_peer::Change;
-use crate::mail::{Forward, Mail, RemoteReply};
+use crate::mail::{Mail, RemoteReply};
 use crate::replies::Answer;
 use crate::transport::Slot;
 
@@ -93,9 +93,7 @@ impl Engine {
             Output::Fetch { topic, seq, core } => self.logs.fetch(shard_of(topic), topic_id(topic), seq, core),
             Output::Peer { core, message } => self.mesh.send(usize::from(core), Mail::Queue(message)),
             Output::AdminDone { token } => {
-                if let Some((asker, response)) = self.asks.take(token.0) {
-                    self.answer(asker, response);
-                }
+                self.answer_ask(token.0);
             }
             Output::Registered { topic_name, channel, .. } => {
                 self.register(Change::added(&topic_name, channel.as_ref().map(|(_, name)| &**name)));
@@ -110,6 +108,7 @@ impl Engine {
 
     fn register(&mut self, change: Change) {
         if self.id == 0 {
+            self.tasks_woken = true;
             self.registrations.push(change);
         } else {
             self.mesh.send(0, Mail::Registration(change));
@@ -244,7 +243,8 @@ impl Engine {
         if blocked != connection.output_blocked {
             connection.output_blocked = blocked;
             if connection.channel.is_some() {
-                self.queue.writable(ConsumerId(slot.to_u64()), !blocked);
+                let consumer = ConsumerId(slot.to_u64());
+                self.queue.handle(self.now, Input::Writable { consumer, writable: !blocked });
             }
         }
         if connection.sending || !connection.output.is_empty() {

@@ -55,7 +55,7 @@ impl Engine {
 
     /// Whether nsqlookupd has to be asked for the channels of `name` before its first message is forwarded.
     pub(super) fn must_discover(&self, name: &str) -> bool {
-        !self.shared.lookupd_addresses_are_empty() && self.queue.topic_by_name(name).is_none()
+        self.shared.has_lookupd() && self.queue.topic_by_name(name).is_none()
     }
 
     fn open_topic(&mut self, name: &str, held: bool) -> TopicKey {
@@ -86,7 +86,8 @@ impl Engine {
     fn discover_channels(&mut self, name: &str) {
         self.discovering.entry(name.to_owned()).or_default();
         if self.id == 0 {
-            self.registrations.discover(self.id, name.to_owned());
+            self.tasks_woken = true;
+            self.registrations.discover(name.to_owned());
         } else {
             self.mesh.send(0, Mail::Discover { topic: name.to_owned() });
         }
@@ -105,10 +106,17 @@ impl Engine {
         }
     }
 
-    fn channel_or_create(&mut self, topic: TopicKey, name: &str, channel: &str, token: Option<Token>) -> ChannelKey {
+    /// The channel's key and core; none if the topic is being deleted.
+    fn channel_or_create(
+        &mut self,
+        topic: TopicKey,
+        name: &str,
+        channel: &str,
+        token: Option<Token>,
+    ) -> Option<(ChannelKey, u16)> {
         let core = self.placement.core_of_channel(name, channel);
-        let id = self.queue.channel_open(self.now, topic, channel.into(), core, token);
-        ChannelKey { topic, channel: id }
+        let (channel, core) = self.queue.channel_open(self.now, topic, channel.into(), core, None, token)?;
+        Some((ChannelKey { topic, channel }, core))
     }
 
     /// A request at the core that it concerns.
@@ -126,18 +134,21 @@ impl Engine {
             }
             Request::Ensure { topic, channel } => {
                 let key = self.topic_or_create(&topic);
-                let core = self.placement.core_of_channel(&topic, &channel);
                 // Answered when the channel's core knows the channel: a subscription is refused before.
-                let token = self.asks.add(asker, Response::Done);
-                let channel = self.channel_or_create(key, &topic, &channel, Some(Token(token)));
-                self.asks.prepare(token, Response::Ensured { channel, core });
+                let token = self.asks.add(asker, Response::ChannelNotFound);
+                match self.channel_or_create(key, &topic, &channel, Some(Token(token))) {
+                    Some((channel, core)) => self.asks.prepare(token, Response::Ensured { channel, core }),
+                    None => self.answer_ask(token),
+                }
             }
             Request::CreateChannel { topic, channel } => {
                 let Some(key) = self.queue.topic_by_name(&topic) else {
                     return self.answer(asker, Response::TopicNotFound);
                 };
-                let token = self.token(asker);
-                self.channel_or_create(key, &topic, &channel, Some(token));
+                let token = self.asks.add(asker, Response::Done);
+                if self.channel_or_create(key, &topic, &channel, Some(Token(token))).is_none() {
+                    self.answer_ask(token);
+                }
             }
             Request::DeleteTopic { topic } => self.admin_topic(asker, &topic, Admin::DeleteTopic),
             Request::EmptyTopic { topic } => self.admin_topic(asker, &topic, Admin::EmptyTopic),
@@ -154,6 +165,10 @@ impl Engine {
             }
             Request::PauseChannel { topic, channel, paused: false } => {
                 self.admin_channel(asker, &topic, &channel, Admin::UnpauseChannel);
+            }
+            Request::LookupdChanged => {
+                self.registrations.addresses_changed();
+                self.answer(asker, Response::Done);
             }
             Request::Stats(filter) => {
                 let stats = self.core_stats(&filter);
@@ -186,12 +201,9 @@ impl Engine {
     }
 
     fn core_stats(&self, filter: &StatsFilter) -> CoreStats {
-        let wanted = |name: &str| filter.topic.as_deref().is_none_or(|topic| topic == name);
-        let channel_wanted = |name: &str| filter.channel.as_deref().is_none_or(|channel| channel == name);
-        let mut topics = self.queue.topic_stats();
-        topics.retain(|topic| wanted(&topic.name));
-        let mut channels = self.queue.channel_stats(filter.include_clients);
-        channels.retain(|channel| wanted(&channel.topic_name) && channel_wanted(&channel.name));
+        let (topic, channel) = (filter.topic.as_deref(), filter.channel.as_deref());
+        let topics = self.queue.topic_stats(topic);
+        let channels = self.queue.channel_stats(topic, channel, filter.include_clients);
         let connections = if filter.include_clients {
             self.connections.iter().map(|(slot, connection)| connection.stats(slot)).collect()
         } else {
@@ -210,10 +222,20 @@ impl Engine {
         }
     }
 
+    /// Gives the answer that was prepared.
+    pub(super) fn answer_ask(&mut self, number: u64) {
+        if let Some((asker, response)) = self.asks.take(number) {
+            self.answer(asker, response);
+        }
+    }
+
     /// Hands an answer to whoever asked.
     pub(super) fn answer(&mut self, asker: Asker, response: Response) {
         match asker {
-            Asker::Task(pending) => pending.complete(response),
+            Asker::Task(pending) => {
+                pending.complete(response);
+                self.tasks_woken = true;
+            }
             Asker::Core { core, number } => {
                 self.mesh.send(usize::from(core), Mail::Answer { number, response: Box::new(response) });
             }

@@ -1,0 +1,16 @@
+//! The only place that asks what time it is.
+
+use nsq_queue::Now;
+use rustix::time::{ClockId, clock_gettime};
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+/// Both clocks: monotonic for deadlines, wall clock for what is stored or shown.
+pub fn now() -> Now {
+    Now { mono_ns: read(ClockId::Monotonic) as u64, wall_ns: read(ClockId::Realtime) }
+}
+
+fn read(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec * NS_PER_S + time.tv_nsec
+}

@@ -1,0 +1,95 @@
+//! From what the logs remember to the queue's topics and channels, at start.
+//!
+//! What was in flight or ready when the last process ended is ready; what was deferred keeps its time; ephemeral
+//! channels are gone, and their messages with them.
+
+use nsq_protocol::names;
+use nsq_queue::{ChannelId, Input, RestoredChannel, RestoredMessage, RestoredTopic, TopicKey};
+use nsq_wal::state::TopicState;
+use nsq_wal::{Log, Record};
+
+use crate::core::engine::Engine;
+use crate::core::topics::topic_key;
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// A topic on its way from the log to the queue.
+struct Remembered {
+    key: TopicKey,
+    name: String,
+    topic: RestoredTopic,
+    channels: Vec<(String, RestoredChannel)>,
+}
+
+impl Engine {
+    /// Opens every topic and channel that this core's logs know.
+    pub(super) fn restore(&mut self) {
+        let wall_ns = self.now.wall_ns;
+        let mut all = Vec::new();
+        for (shard, log) in self.logs.iter_mut() {
+            drop_ephemeral_channels(log);
+            all.extend(log.state().topics().map(|(id, topic)| remember(topic_key(shard, id), topic, wall_ns)));
+        }
+        for Remembered { key, name, topic, channels } in all {
+            let input = Input::TopicOpen {
+                topic: key,
+                name: name.as_str().into(),
+                memory_only: false,
+                held: false,
+                restored: Some(topic),
+            };
+            self.queue.handle(self.now, input);
+            for (channel, restored) in channels {
+                let core = self.placement.core_of_channel(&name, &channel);
+                self.queue.channel_open(self.now, key, channel.as_str().into(), core, Some(restored), None);
+            }
+        }
+    }
+}
+
+/// Their consumers are gone, and so are they. The log is told, or it would keep their messages for ever.
+fn drop_ephemeral_channels(log: &mut Log) {
+    let mut gone = Vec::new();
+    for (topic, state) in log.state().topics() {
+        let floor = if state.is_paused() { state.floor() } else { state.next_seq() };
+        let ephemeral = state.channels().filter(|(_, channel)| names::is_ephemeral(channel.name()));
+        gone.extend(ephemeral.map(|(channel, _)| (topic, channel, floor)));
+    }
+    for (topic, channel, floor) in gone {
+        // A refused record is told again at the next start.
+        let _ = log.record(Record::ChannelDeleted { topic, channel, floor });
+    }
+}
+
+fn remember(key: TopicKey, state: &TopicState, wall_ns: i64) -> Remembered {
+    let deferred = state.deferred().filter(|(seq, _)| *seq >= state.floor());
+    let topic = RestoredTopic {
+        paused: state.is_paused(),
+        floor: state.floor(),
+        next_seq: state.next_seq(),
+        deferred: deferred.map(|(seq, due_at_ns)| (seq, remaining_ms(due_at_ns, wall_ns))).collect(),
+    };
+    let live = state.channels().filter(|(_, channel)| !names::is_ephemeral(channel.name()));
+    let channels = live.map(|(id, channel)| {
+        let pending = state.pending(id).map(|pending| RestoredMessage {
+            seq: pending.seq,
+            attempts: pending.attempts,
+            due_at_ns: pending.due_at_ns,
+        });
+        let restored = RestoredChannel {
+            channel: ChannelId(id.0),
+            paused: channel.is_paused(),
+            watermark: channel.watermark(),
+            finished: channel.finished().collect(),
+            requeued: pending.collect(),
+        };
+        (channel.name().to_owned(), restored)
+    });
+    Remembered { key, name: state.name().to_owned(), topic, channels: channels.collect() }
+}
+
+/// What is left of a delay, rounded up: never early.
+fn remaining_ms(due_at_ns: i64, wall_ns: i64) -> u32 {
+    let left = due_at_ns.saturating_sub(wall_ns).max(0);
+    u32::try_from(left / NS_PER_MS + i64::from(left % NS_PER_MS > 0)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,95 @@
+//! The clean stop of a core, in step with the others.
+//!
+//! ```text
+//!   Running ──stop──► Draining     listeners and connections are closed, the queue writes down what is in flight
+//!           ──all closed──► Quiet  this core causes no more mail; it still answers the others'
+//!           ──all cores quiet, no mail left──► Closing     the logs write their close frames
+//!           ──all logs closed──► Stopped
+//! ```
+//!
+//! A channel's core finishes messages in the log of the topic's core: no log may close while another core could
+//! still have something for it.
+
+use std::sync::atomic::Ordering;
+
+use nsq_queue::Input;
+
+use crate::core::engine::{Action, Engine};
+
+/// How long connections may take to send what is under way.
+const DRAIN_NS_MAX: u64 = 1_000_000_000;
+
+/// How often a stopping core looks whether the others have got further.
+const STEP_NS: u64 = 1_000_000;
+
+/// Where a core is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    Draining { until: u64 },
+    Quiet,
+    Closing,
+    Stopped,
+}
+
+impl Engine {
+    /// Whether the process is stopping.
+    pub fn is_stopping(&self) -> bool {
+        self.phase != Phase::Running || self.shared.is_stopping()
+    }
+
+    /// Whether this core is done.
+    pub fn is_stopped(&self) -> bool {
+        self.phase == Phase::Stopped
+    }
+
+    /// One step of the stop. True the first time: listeners are to be closed.
+    pub fn run_stop(&mut self) -> bool {
+        let now = self.now.mono_ns;
+        match self.phase {
+            Phase::Running => {
+                self.phase = Phase::Draining { until: now + DRAIN_NS_MAX };
+                for slot in self.connections.slots() {
+                    if let Some(mut connection) = self.connections.take(slot) {
+                        self.close(slot, &mut connection);
+                        self.connections.put_back(slot, connection);
+                    }
+                }
+                self.queue.handle(self.now, Input::Stop);
+                return true;
+            }
+            Phase::Draining { until } => {
+                if self.connections.len() == 0 || now >= until {
+                    self.shared.quiet_cores.fetch_add(1, Ordering::AcqRel);
+                    self.phase = Phase::Quiet;
+                }
+            }
+            Phase::Quiet => {
+                let all = self.shared.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
+                if all && !self.has_more_to_do() && self.mesh.is_empty() {
+                    self.logs.close(now);
+                    self.phase = Phase::Closing;
+                }
+            }
+            Phase::Closing => {
+                if self.logs.are_closed() {
+                    self.phase = Phase::Stopped;
+                }
+            }
+            Phase::Stopped => {}
+        }
+        false
+    }
+
+    /// Abandons what the transport does not close in time.
+    pub(super) fn abort_connections(&mut self) {
+        for slot in self.connections.slots() {
+            self.actions.push_back(Action::Abort(slot));
+        }
+    }
+
+    /// The next moment at which the stop goes on.
+    pub(super) fn stop_deadline(&self) -> Option<u64> {
+        self.is_stopping().then(|| self.now.mono_ns + STEP_NS)
+    }
+}

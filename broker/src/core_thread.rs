@@ -1,0 +1,218 @@
+//! One thread per core: its executor, the recovery of its shards, its loop.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning};
+use nsq_flags::info;
+use nsq_wal::disk::Disk;
+use nsq_wal::{DataDir, Log, LogOptions, WalError};
+
+use crate::clock;
+use crate::config::{Config, Durability, Recover};
+use crate::control::{CoreHandle, Inbox};
+use crate::core::{self, Engine, EngineParts, OpenLog};
+use crate::http::{self, HttpContext};
+use crate::lookup_peer::{self, Registrations};
+use crate::mail::Mail;
+use crate::mesh::MeshEnd;
+use crate::placement::Placement;
+use crate::shared::Shared;
+use crate::transport::{Options, RemoteWaker, Transport};
+
+/// What glommio's reactor may pin. Its default is 10 MiB for each executor, for buffers that we do not use.
+const EXECUTOR_IO_BYTES: usize = 64 * 1024;
+/// Depth of glommio's own rings, which carry HTTP and cold file work only.
+const EXECUTOR_RING_DEPTH: usize = 1024;
+/// How often glommio looks after its sockets while the core's loop is busy. Its default of 100 ms makes HTTP wait
+/// that long.
+const EXECUTOR_PREEMPT: Duration = Duration::from_millis(1);
+
+/// What all cores are given alike.
+pub struct Common<T: Transport> {
+    /// Who lives where.
+    pub placement: Placement,
+    /// The process.
+    pub shared: Arc<Shared>,
+    /// The opened data directory.
+    pub data: Arc<DataDir>,
+    /// For logs and their cold work.
+    pub disk: Arc<dyn Disk>,
+    /// Where the cores leave each other's doorbells while they start.
+    pub doorbells: Doorbells<T>,
+}
+
+/// What one core is given.
+pub struct Seat {
+    /// This core.
+    pub id: u16,
+    /// The processor it is pinned to, if there are enough.
+    pub cpu: Option<usize>,
+    /// This core's end of the rings.
+    pub mesh: MeshEnd<Mail>,
+    /// TCP clients come from here.
+    pub tcp: OwnedFd,
+    /// HTTP clients come from here.
+    pub http: Option<OwnedFd>,
+    /// Tells how the start went.
+    pub started: mpsc::Sender<Result<RemoteWaker, CoreError>>,
+    /// Says that every core has started. Its other end is dropped when one has not.
+    pub go: mpsc::Receiver<()>,
+}
+
+/// Why a core could not start or go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// Its logs.
+    Log(WalError),
+    /// Its executor, ring or sockets.
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for CoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CoreError::Log(error) => write!(f, "failed to open the log - {error}"),
+            CoreError::System(what, error) => write!(f, "{what} - {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CoreError {}
+
+/// Doorbells on their way from the cores that own them to the cores that ring them: `[of][for]`.
+pub struct Doorbells<T: Transport>(Mutex<Vec<Vec<Option<T::Doorbell>>>>);
+
+impl<T: Transport> Doorbells<T> {
+    /// For `cores` cores.
+    pub fn new(cores: u16) -> Self {
+        Self(Mutex::new((0..cores).map(|_| Vec::new()).collect()))
+    }
+
+    fn leave(&self, of: u16, transport: &T, cores: u16) -> io::Result<()> {
+        let doorbells: io::Result<Vec<_>> =
+            (0..cores).map(|peer| if peer == of { Ok(None) } else { transport.doorbell().map(Some) }).collect();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(of)] = doorbells?;
+        Ok(())
+    }
+
+    fn take(&self, taker: u16) -> Vec<Option<T::Doorbell>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter_mut().map(|of| of.get_mut(usize::from(taker)).and_then(Option::take)).collect()
+    }
+}
+
+/// The last frame of each of a core's shards, when it has stopped.
+pub type LastFrames = Vec<(u16, u64)>;
+
+/// Starts the thread of one core.
+pub fn spawn<T: Transport + 'static>(
+    common: Arc<Common<T>>,
+    seat: Seat,
+) -> Result<ExecutorJoinHandle<LastFrames>, CoreError> {
+    let pinning = seat.cpu.map_or(Pinning::Unbound, Pinning::Fixed);
+    LocalExecutorBuilder::new(pinning)
+        .name(&format!("core-{}", seat.id))
+        .io_memory(EXECUTOR_IO_BYTES)
+        .ring_depth(EXECUTOR_RING_DEPTH)
+        .preempt_timer(EXECUTOR_PREEMPT)
+        .spawn(move || run(common, seat))
+        .map_err(|error| CoreError::System("failed to start an executor", io::Error::other(error.to_string())))
+}
+
+async fn run<T: Transport + 'static>(common: Arc<Common<T>>, seat: Seat) -> LastFrames {
+    let Seat { id, mesh, tcp, http, started, go, .. } = seat;
+    let ready = open_logs(&common, id).map_err(CoreError::Log).and_then(|logs| {
+        let transport = open_transport(&common, id)?;
+        let waker = transport.remote_waker().map_err(|error| CoreError::System("eventfd", error))?;
+        Ok((logs, transport, waker))
+    });
+    let (logs, mut transport) = match ready {
+        Ok((logs, transport, waker)) => {
+            let _ = started.send(Ok(waker));
+            (logs, transport)
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return Vec::new();
+        }
+    };
+    // Blocks the executor, which has nothing else to do yet.
+    if go.recv().is_err() {
+        transport.shutdown().await;
+        return Vec::new();
+    }
+    transport.set_peers(common.doorbells.take(id));
+
+    let inbox = Rc::new(RefCell::new(Inbox::default()));
+    let handle = CoreHandle::new(inbox.clone(), transport.local_waker(), common.placement);
+    let registrations = Rc::new(Registrations::default());
+    let parts = EngineParts {
+        id,
+        placement: common.placement,
+        shared: common.shared.clone(),
+        disk: common.disk.clone(),
+        logs,
+        mesh,
+        inbox,
+        registrations: registrations.clone(),
+    };
+    let engine = Engine::new(parts, clock::now());
+    if let Some(listener) = http {
+        let context = Rc::new(HttpContext::new(handle.clone(), common.shared.clone()));
+        glommio::spawn_local(http::serve(listener, context)).detach();
+    }
+    if id == 0 {
+        let conversation = lookup_peer::run(registrations, common.shared.clone(), handle.clone());
+        glommio::spawn_local(conversation).detach();
+    }
+    core::run(engine, transport, tcp, handle).await
+}
+
+fn open_transport<T: Transport>(common: &Common<T>, id: u16) -> Result<T, CoreError> {
+    let transport =
+        T::open(&Options::default()).map_err(|error| CoreError::System("failed to set up io_uring", error))?;
+    common
+        .doorbells
+        .leave(id, &transport, common.placement.cores())
+        .map_err(|error| CoreError::System("failed to make a doorbell", error))?;
+    Ok(transport)
+}
+
+fn open_logs<T: Transport>(common: &Common<T>, id: u16) -> Result<Vec<OpenLog>, WalError> {
+    let mut logs = Vec::new();
+    for shard in common.placement.shards_of_core(id) {
+        let options = log_options(&common.shared.config, shard);
+        let (log, report) = Log::open(common.disk.clone(), &common.data, options, clock::now().mono_ns)?;
+        if let Some(text) = report.summary() {
+            info!("DISKQUEUE: shard {shard} - {text}");
+        }
+        logs.push(OpenLog { shard, log });
+    }
+    Ok(logs)
+}
+
+fn log_options(config: &Config, shard: u16) -> LogOptions {
+    LogOptions {
+        shard,
+        node_id: config.node_id,
+        durability: match config.durability {
+            Durability::Sync => nsq_wal::Durability::Sync,
+            Durability::Write => nsq_wal::Durability::Write,
+            Durability::Async => nsq_wal::Durability::Async,
+        },
+        sync_interval_ns: config.sync_interval_ns_max,
+        sync_messages_max: config.sync_messages_max,
+        segment_bytes_max: config.segment_bytes_max,
+        recover: match config.recover {
+            Recover::Refuse => nsq_wal::Recover::Refuse,
+            Recover::Quarantine => nsq_wal::Recover::Quarantine,
+        },
+    }
+}

@@ -1,0 +1,146 @@
+//! What nsqlookupd is to know: topics and channels of all cores, and the changes it has not been told.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// A topic or a channel came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The topic's name.
+    pub topic: String,
+    /// The channel's name, or `None` for the topic itself.
+    pub channel: Option<String>,
+    /// True if it exists now.
+    pub added: bool,
+}
+
+impl Change {
+    /// It exists.
+    pub fn added(topic: &str, channel: Option<&str>) -> Self {
+        Self { topic: topic.to_owned(), channel: channel.map(str::to_owned), added: true }
+    }
+
+    /// It exists no longer.
+    pub fn removed(topic: &str, channel: Option<&str>) -> Self {
+        Self { topic: topic.to_owned(), channel: channel.map(str::to_owned), added: false }
+    }
+}
+
+/// What the tasks of core 0 are given to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Tell every nsqlookupd.
+    Tell(Change),
+    /// Ask every nsqlookupd for the channels of a new topic.
+    Discover(String),
+}
+
+/// The table of everything registered, and the work that waits. Lives on core 0.
+#[derive(Debug, Default)]
+pub struct Registrations {
+    state: RefCell<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    table: BTreeMap<String, BTreeSet<String>>,
+    /// Bounded by what exists: each topic and channel has at most its last few changes in here, because the table
+    /// is what is replayed to a peer that was away.
+    work: VecDeque<Work>,
+    waker: Option<Waker>,
+}
+
+impl Registrations {
+    /// Enters a change and wakes the task that tells it.
+    pub fn push(&self, change: Change) {
+        let mut state = self.state.borrow_mut();
+        state.apply(&change);
+        state.add(Work::Tell(change));
+    }
+
+    /// Asks for the channels of a new topic.
+    pub fn discover(&self, topic: String) {
+        self.state.borrow_mut().add(Work::Discover(topic));
+    }
+
+    /// Every topic with its channels, as it is to be registered with a peer that knows nothing.
+    pub fn table(&self) -> Vec<(String, Vec<String>)> {
+        let state = self.state.borrow();
+        state.table.iter().map(|(topic, channels)| (topic.clone(), channels.iter().cloned().collect())).collect()
+    }
+
+    /// The next piece of work, if there is one. Otherwise the task is woken when there is.
+    pub fn poll_work(&self, context: &mut Context<'_>) -> Poll<Work> {
+        let mut state = self.state.borrow_mut();
+        match state.work.pop_front() {
+            Some(work) => Poll::Ready(work),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits for work.
+    pub async fn work(self: &Rc<Self>) -> Work {
+        std::future::poll_fn(|context| self.poll_work(context)).await
+    }
+}
+
+impl State {
+    fn apply(&mut self, change: &Change) {
+        match (&change.channel, change.added) {
+            (None, true) => {
+                self.table.entry(change.topic.clone()).or_default();
+            }
+            (None, false) => {
+                self.table.remove(&change.topic);
+            }
+            (Some(channel), true) => {
+                self.table.entry(change.topic.clone()).or_default().insert(channel.clone());
+            }
+            (Some(channel), false) => {
+                if let Some(channels) = self.table.get_mut(&change.topic) {
+                    channels.remove(channel);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, work: Work) {
+        self.work.push_back(work);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_what_exists_now() {
+        let registrations = Registrations::default();
+        registrations.push(Change::added("t", None));
+        registrations.push(Change::added("t", Some("c")));
+        registrations.push(Change::added("t", Some("d")));
+        registrations.push(Change::added("u", None));
+        registrations.push(Change::removed("t", Some("c")));
+        registrations.push(Change::removed("u", None));
+        assert_eq!(registrations.table(), [("t".to_owned(), vec!["d".to_owned()])]);
+    }
+
+    #[test]
+    fn work_comes_in_the_order_it_was_given() {
+        let registrations = Registrations::default();
+        registrations.push(Change::added("t", None));
+        registrations.discover("t".to_owned());
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(registrations.poll_work(&mut context), Poll::Ready(Work::Tell(Change::added("t", None))));
+        assert_eq!(registrations.poll_work(&mut context), Poll::Ready(Work::Discover("t".to_owned())));
+        assert!(registrations.poll_work(&mut context).is_pending());
+    }
+}
