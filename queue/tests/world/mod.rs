@@ -1,11 +1,12 @@
 //! Shards on several cores, a log that never fails unless told to, and a clock that moves when told to.
-#![allow(dead_code)] // Each test file uses its part.
+// Each test file uses its part.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use bytes::{BufMut, Bytes, BytesMut};
 use nsq_queue::{
-    Admin, Batch, Cause, ChannelId, ChannelKey, ChannelStats, Command, Config, ConsumerId, Input, Now,
-    Output, PeerMessage, PublishError, QueueRecord, RestoredChannel, RestoredTopic, Shard, SubscribeError,
-    Token, TopicKey, TopicStats, Waiter, format_message_id,
+    Admin, Batch, Cause, ChannelKey, ChannelStats, Command, Config, ConsumerId, Input, Now, Output,
+    PeerMessage, PublishError, QueueRecord, RestoredChannel, RestoredTopic, Shard, SubscribeError, Token,
+    TopicKey, TopicStats, Waiter, format_message_id,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
