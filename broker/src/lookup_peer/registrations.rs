@@ -35,6 +35,10 @@ pub enum Work {
     Tell(Change),
     /// Ask every nsqlookupd for the channels of a new topic.
     Discover(String),
+    /// Connect to those that are configured now, and to no other.
+    AddressesChanged,
+    /// End every conversation. Nothing comes after it.
+    Stop,
 }
 
 /// The table of everything registered, and the work that waits. Lives on core 0.
@@ -46,9 +50,11 @@ pub struct Registrations {
 #[derive(Debug, Default)]
 struct State {
     table: BTreeMap<String, BTreeSet<String>>,
-    /// Bounded by what exists: each topic and channel has at most its last few changes in here, because the table
-    /// is what is replayed to a peer that was away.
+    /// Bounded by one turn of the core: the task that takes it waits for nothing else, and leaves what a slow peer
+    /// has still to hear in that peer's own, bounded queue.
     work: VecDeque<Work>,
+    addresses_changed: bool,
+    stopped: bool,
     waker: Option<Waker>,
 }
 
@@ -65,15 +71,40 @@ impl Registrations {
         self.state.borrow_mut().add(Work::Discover(topic));
     }
 
+    /// The addresses in the shared state are new ones.
+    pub fn addresses_changed(&self) {
+        let mut state = self.state.borrow_mut();
+        state.addresses_changed = true;
+        state.wake();
+    }
+
+    /// Ends the conversations, without another word to anybody. What is pushed from now on is not told.
+    pub fn stop(&self) {
+        let mut state = self.state.borrow_mut();
+        state.stopped = true;
+        state.work.clear();
+        state.wake();
+    }
+
     /// Every topic with its channels, as it is to be registered with a peer that knows nothing.
     pub fn table(&self) -> Vec<(String, Vec<String>)> {
         let state = self.state.borrow();
-        state.table.iter().map(|(topic, channels)| (topic.clone(), channels.iter().cloned().collect())).collect()
+        state
+            .table
+            .iter()
+            .map(|(topic, channels)| (topic.clone(), channels.iter().cloned().collect()))
+            .collect()
     }
 
     /// The next piece of work, if there is one. Otherwise the task is woken when there is.
     pub fn poll_work(&self, context: &mut Context<'_>) -> Poll<Work> {
         let mut state = self.state.borrow_mut();
+        if state.stopped {
+            return Poll::Ready(Work::Stop);
+        }
+        if std::mem::take(&mut state.addresses_changed) {
+            return Poll::Ready(Work::AddressesChanged);
+        }
         match state.work.pop_front() {
             Some(work) => Poll::Ready(work),
             None => {
@@ -110,7 +141,13 @@ impl State {
     }
 
     fn add(&mut self, work: Work) {
-        self.work.push_back(work);
+        if !self.stopped {
+            self.work.push_back(work);
+            self.wake();
+        }
+    }
+
+    fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -142,5 +179,30 @@ mod tests {
         assert_eq!(registrations.poll_work(&mut context), Poll::Ready(Work::Tell(Change::added("t", None))));
         assert_eq!(registrations.poll_work(&mut context), Poll::Ready(Work::Discover("t".to_owned())));
         assert!(registrations.poll_work(&mut context).is_pending());
+    }
+
+    #[test]
+    fn new_addresses_come_before_what_is_to_be_told_and_once() {
+        let registrations = Registrations::default();
+        registrations.push(Change::added("t", None));
+        registrations.addresses_changed();
+        registrations.addresses_changed();
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(registrations.poll_work(&mut context), Poll::Ready(Work::AddressesChanged));
+        assert_eq!(registrations.poll_work(&mut context), Poll::Ready(Work::Tell(Change::added("t", None))));
+        assert!(registrations.poll_work(&mut context).is_pending());
+    }
+
+    #[test]
+    fn nothing_is_told_after_the_stop() {
+        let registrations = Registrations::default();
+        registrations.push(Change::added("t", None));
+        registrations.stop();
+        registrations.push(Change::removed("t", None));
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            assert_eq!(registrations.poll_work(&mut context), Poll::Ready(Work::Stop));
+        }
+        assert!(registrations.table().is_empty());
     }
 }
