@@ -31,6 +31,10 @@ pub(crate) struct ChannelSide {
     pub(crate) dirty: Vec<u32>,
     /// Channels whose finished messages are to be settled then: those whose `unsettled` is set.
     pub(crate) unsettled: Vec<u32>,
+    /// Topics whose channels have settled since batches were last let go.
+    settled: Vec<u32>,
+    /// The broker stops: nothing is delivered any more.
+    stopped: bool,
     random: Random,
 }
 
@@ -68,6 +72,8 @@ impl ChannelSide {
             cache: Cache::new(),
             dirty: Vec::new(),
             unsettled: Vec::new(),
+            settled: Vec::new(),
+            stopped: false,
             random,
         }
     }
@@ -164,7 +170,8 @@ impl ChannelSide {
         let local = &mut self.locals[channel.local];
         local.channels.retain(|&other| other != index);
         if !local.channels.is_empty() {
-            return;
+            // Perhaps only this channel still wanted some of what is in memory.
+            return self.mark_settled(channel.local);
         }
         self.local_keys.remove(&key.topic);
         self.cache.drop_below(local, u64::MAX);
@@ -530,7 +537,8 @@ impl ChannelSide {
 
     /// Delivers, drops what overflows, and hands what is finished to the topics.
     pub(crate) fn end_turn(&mut self, now: Now, out: &mut Outbox) {
-        while let Some(index) = self.dirty.pop() {
+        while !self.stopped {
+            let Some(index) = self.dirty.pop() else { break };
             if self.channels.get(index).is_some_and(|channel| channel.dirty) {
                 self.pump(index, now, out);
             }
@@ -540,6 +548,7 @@ impl ChannelSide {
                 self.settle(index, out);
             }
         }
+        self.let_go();
         self.cache.evict(&mut self.locals, self.config.cache_bytes_max);
     }
 
@@ -565,7 +574,7 @@ impl ChannelSide {
         }
     }
 
-    /// Tells the topic what was finished, and lets go of batches that nobody here wants any more.
+    /// Tells the topic what was finished.
     fn settle(&mut self, index: u32, out: &mut Outbox) {
         let channel = &mut self.channels[index];
         channel.unsettled = false;
@@ -574,13 +583,23 @@ impl ChannelSide {
         if !ranges.is_empty() {
             self.record(index, QueueRecord::Finish { channel: id, ranges }, out);
         }
-        let local = &mut self.locals[local];
-        let watermarks = local.channels.iter().map(|&index| self.channels[index].finished.watermark());
-        self.cache.drop_below(local, watermarks.min().unwrap_or(0));
+        self.mark_settled(local);
     }
 
-    /// Tells the log how often everything has been delivered that has not been finished.
+    /// Lets go of batches that no channel here wants any more.
+    fn let_go(&mut self) {
+        while let Some(index) = self.settled.pop() {
+            let Some(local) = self.locals.get_mut(index).filter(|local| local.settled) else { continue };
+            local.settled = false;
+            let watermarks = local.channels.iter().map(|&index| self.channels[index].finished.watermark());
+            let watermark = watermarks.min().unwrap_or(0);
+            self.cache.drop_below(local, watermark);
+        }
+    }
+
+    /// Tells the log how often everything has been delivered that has not been finished, and delivers no more.
     pub(crate) fn stop(&mut self, out: &mut Outbox) {
+        self.stopped = true;
         let indexes: Vec<u32> = self.channels.iter().map(|(index, _)| index).collect();
         for index in indexes {
             let channel = &self.channels[index];
@@ -642,6 +661,12 @@ impl ChannelSide {
         if !channel.unsettled {
             channel.unsettled = true;
             self.unsettled.push(index);
+        }
+    }
+
+    fn mark_settled(&mut self, local: u32) {
+        if !std::mem::replace(&mut self.locals[local].settled, true) {
+            self.settled.push(local);
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct LocalTopic {
     pub(crate) channels: Vec<u32>,
     /// Reads under way, [`crate::config::FETCHES_MAX`] at most.
     pub(crate) fetching: Vec<Fetching>,
+    /// A channel has finished something since batches were last let go.
+    pub(crate) settled: bool,
     /// Rising, not overlapping; with gaps.
     batches: VecDeque<Resident>,
 }
@@ -44,6 +46,7 @@ impl LocalTopic {
             memory_only,
             channels: Vec::new(),
             fetching: Vec::new(),
+            settled: false,
             batches: VecDeque::new(),
         }
     }

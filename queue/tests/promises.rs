@@ -691,6 +691,20 @@ fn finished_batches_leave_memory() {
 }
 
 #[test]
+fn a_deleted_channel_holds_nothing_in_memory() {
+    let mut w = World::one();
+    let t = w.topic("t");
+    let (slow, quick) = (w.channel(t, "slow"), w.channel(t, "quick"));
+    let c = w.consumer(quick, 10);
+    w.publish_count(t, 3);
+    w.delivered().iter().for_each(|delivery| w.finish(c, delivery.id));
+    assert_eq!((w.cache_count(), w.counts("slow")[0]), (1, 3));
+    w.admin(t, Admin::DeleteChannel("slow".into()));
+    assert_eq!(w.cache_count(), 0);
+    assert_ne!(slow, quick);
+}
+
+#[test]
 fn a_backlog_beyond_the_cache_is_read_back_in_order() {
     let mut w = World::new(1, |config| config.cache_bytes_max = 1_000);
     let t = w.topic("t");

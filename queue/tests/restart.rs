@@ -148,6 +148,8 @@ fn a_clean_stop_writes_down_attempts() {
     let channel = ChannelId(0);
     let requeue = |seq, attempts| QueueRecord::Requeue { channel, seq, attempts, due_at_ns: 0 };
     assert_eq!(w.records(), [requeue(0, 2), requeue(3, 1), requeue(4, 1)]);
+    w.credit(c, 10);
+    assert!(w.delivered().is_empty(), "what is delivered now would be counted by nobody");
 }
 
 #[test]
