@@ -232,3 +232,6 @@ pub enum QueueRecord {
         due_at_ns: i64,
     },
 }
+
+// Outputs and peer messages go through queues by the million; one large variant would cost them all.
+const _: () = assert!(size_of::<Output>() <= 96);

@@ -106,6 +106,7 @@ enum Step {
     Turn { core: u16 },
     Carry { pair: usize, count: usize },
     AnswerFetch,
+    FailReads { topic: usize, failing: bool },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -132,6 +133,7 @@ fn step() -> impl Strategy<Value = Step> {
         14 => (0..3_u16).prop_map(|core| Step::Turn { core }),
         14 => (n(), 1..5_usize).prop_map(|(pair, count)| Step::Carry { pair, count }),
         6 => Just(Step::AnswerFetch),
+        1 => (n(), prop::bool::weighted(0.3)).prop_map(|(topic, failing)| Step::FailReads { topic, failing }),
     ]
 }
 
@@ -534,6 +536,10 @@ impl Model {
             Step::AnswerFetch => {
                 self.w.answer_fetch();
             }
+            Step::FailReads { topic, failing } => {
+                let topic = self.topics[self.live_topic(topic)].key;
+                self.w.logs.get_mut(&topic).unwrap().failing = failing;
+            }
             _ => self.run_consumer(step),
         }
         self.receive();
@@ -646,6 +652,7 @@ impl Model {
 
     /// With nothing in the way any more, every message reaches a consumer, and nothing is left in memory.
     fn finish(&mut self) {
+        self.w.logs.values_mut().for_each(|log| log.failing = false);
         for topic in 0..self.topics.len() {
             if !self.topics[topic].deleted {
                 self.commit(topic, u64::MAX / 2);
@@ -678,6 +685,9 @@ impl Model {
                 self.channels[*channel].messages.values().all(|state| *state == State::Done)
             };
             if open.iter().all(done) {
+                // A read that had failed is not asked for again once its time has come.
+                self.w.clock_forward(1_000);
+                (0..self.cores).for_each(|core| self.timeout(core));
                 self.settle();
                 self.compare();
                 return self.nothing_is_left();
