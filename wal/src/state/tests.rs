@@ -1,0 +1,135 @@
+use super::*;
+use crate::format::checkpoint;
+use crate::format::record::{Record, Records};
+
+const TOPIC: TopicId = TopicId(1);
+const CHANNEL: ChannelId = ChannelId(4);
+
+fn apply(state: &mut State, record: Record) {
+    let mut area = Vec::new();
+    record.encode(&mut area);
+    let view = Records::new(&area).next().unwrap().unwrap();
+    state.apply(&view, Place { segment: 1, offset: 4096, len: 4096 });
+    state.check();
+}
+
+fn publish(state: &mut State, first_seq: u64, count: u32, offset: u64, defer_ms: u32) {
+    let fields = PublishFields {
+        topic: TOPIC,
+        first_seq,
+        first_id: first_seq + 1,
+        count,
+        defer_ms,
+        timestamp_ns: 1_000,
+        payload_offset: 64,
+        payload_len: 0,
+    };
+    state.publish(&fields, Place { segment: 1, offset, len: 4096 });
+    state.check();
+}
+
+fn with_topic() -> State {
+    let mut state = State::default();
+    state.add_segment(1, 1 << 22);
+    apply(&mut state, Record::TopicCreated { topic: TOPIC, name: "t".into() });
+    state
+}
+
+fn with_channel() -> State {
+    let mut state = with_topic();
+    apply(&mut state, Record::ChannelCreated { topic: TOPIC, channel: CHANNEL, name: "c".into(), from: 0 });
+    state
+}
+
+fn finish(state: &mut State, ranges: &[(u64, u64)]) {
+    apply(state, Record::Finish { topic: TOPIC, channel: CHANNEL, ranges: ranges.to_vec() });
+}
+
+#[test]
+fn a_topic_without_channels_keeps_its_backlog() {
+    let mut state = with_topic();
+    publish(&mut state, 0, 10, 8192, 0);
+    assert_eq!(state.segments[&1].run_count, 1);
+    apply(&mut state, Record::TopicEmptied { topic: TOPIC, from: 0, to: 10 });
+    assert_eq!(state.segments[&1].run_count, 0);
+}
+
+#[test]
+fn a_run_goes_when_every_channel_has_finished_it() {
+    let mut state = with_channel();
+    publish(&mut state, 0, 10, 8192, 0);
+    finish(&mut state, &[(3, 10)]);
+    assert_eq!(state.topics[&TOPIC].channels[&CHANNEL].watermark(), 0);
+    assert_eq!(state.segments[&1].run_count, 1);
+    finish(&mut state, &[(0, 2), (2, 3)]);
+    assert_eq!(state.topics[&TOPIC].channels[&CHANNEL].watermark(), 10);
+    assert_eq!(state.segments[&1].run_count, 0);
+}
+
+#[test]
+fn runs_grow_within_a_mebibyte_and_one_segment() {
+    let mut state = with_channel();
+    for i in 0..512 {
+        publish(&mut state, i * 2, 2, 8192 + i * 4096, 0);
+    }
+    let runs: Vec<Run> = state.topics[&TOPIC].runs.iter().copied().collect();
+    assert_eq!(runs.len(), 2);
+    assert_eq!(runs[0].len, RUN_SPAN);
+    assert_eq!(state.topics[&TOPIC].run_of(511).unwrap().first_seq, 0);
+    assert_eq!(state.topics[&TOPIC].run_of(512).unwrap().first_seq, 512);
+    assert!(state.topics[&TOPIC].run_of(1024).is_none());
+}
+const RUN_SPAN: u64 = crate::limits::RUN_SPAN_BYTES;
+
+#[test]
+fn delays_are_pending_until_finished() {
+    let mut state = with_channel();
+    publish(&mut state, 0, 1, 8192, 5);
+    publish(&mut state, 1, 1, 8192, 0);
+    apply(&mut state, Record::Requeue { topic: TOPIC, channel: CHANNEL, seq: 1, attempts: 2, due_at_ns: 9 });
+    let pending: Vec<Pending> = state.topics[&TOPIC].pending(CHANNEL).collect();
+    assert_eq!(
+        pending,
+        [
+            Pending { seq: 1, attempts: 2, due_at_ns: 9 },
+            Pending { seq: 0, attempts: 0, due_at_ns: 5_001_000 }
+        ]
+    );
+    finish(&mut state, &[(0, 2)]);
+    assert_eq!(state.topics[&TOPIC].pending(CHANNEL).count(), 0);
+    assert!(state.topics[&TOPIC].deferred.is_empty());
+}
+
+#[test]
+fn late_facts_are_ignored() {
+    let mut state = with_channel();
+    publish(&mut state, 0, 4, 8192, 0);
+    apply(&mut state, Record::ChannelDeleted { topic: TOPIC, channel: CHANNEL, floor: 4 });
+    finish(&mut state, &[(0, 1)]);
+    assert_eq!(state.topics[&TOPIC].wanted_from(), 4);
+    apply(&mut state, Record::TopicDeleted { topic: TOPIC });
+    finish(&mut state, &[(0, 1)]);
+    publish(&mut state, 4, 1, 12288, 0);
+    assert_eq!(state.segments[&1].run_count, 0);
+    assert_eq!(state.next_topic_id(), TopicId(2));
+}
+
+#[test]
+fn a_checkpoint_is_the_state() {
+    let mut state = with_channel();
+    publish(&mut state, 0, 10, 8192, 0);
+    publish(&mut state, 10, 1, 12288, 70);
+    finish(&mut state, &[(3, 5), (7, 8)]);
+    apply(
+        &mut state,
+        Record::Requeue { topic: TOPIC, channel: CHANNEL, seq: 9, attempts: 3, due_at_ns: 1 << 60 },
+    );
+    apply(&mut state, Record::TopicPaused { topic: TOPIC, paused: true, floor: 6 });
+    apply(&mut state, Record::ChannelPaused { topic: TOPIC, channel: CHANNEL, paused: true });
+    apply(&mut state, Record::IdReservation { until: 1 << 33 });
+    let bytes = checkpoint::encode(&state);
+    assert_eq!(checkpoint::decode(&bytes), Some(state));
+    for len in 0..bytes.len() - 8 {
+        assert_eq!(checkpoint::decode(&bytes[..len]), None, "cut at {len}");
+    }
+}
