@@ -1,31 +1,38 @@
-//! The body of `/debug`, made piece by piece while it is sent.
+//! `/debug`, made piece by piece while it is sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::response::Response;
 use hyper::body::Frame;
 
+use super::answer;
 use crate::limits::DEBUG_PIECE_SIZE;
 use crate::registry::DebugCursor;
 use crate::shared::Shared;
 
-/// With thousands of peers the whole would be tens of megabytes, and making it would hold up everybody.
-pub(super) struct DebugPieces {
-    shared: Arc<Shared>,
-    cursor: Option<DebugCursor>,
-}
-
-impl DebugPieces {
-    /// All of it.
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, cursor: Some(DebugCursor::default()) }
+/// The answer; what fits one piece is sent as a whole.
+pub(super) fn answer(shared: &Arc<Shared>) -> Response {
+    let mut first = String::new();
+    let next = shared.registry().push_debug(&mut first, DebugCursor::default(), DEBUG_PIECE_SIZE);
+    if next.is_none() {
+        return answer::json(Bytes::from(first));
     }
+    let ready = Some(Bytes::from(first));
+    answer::json(Body::new(Pieces { shared: Arc::clone(shared), ready, next }))
 }
 
-impl HttpBody for DebugPieces {
+/// With thousands of peers the whole would be tens of megabytes, and making it would hold up everybody.
+struct Pieces {
+    shared: Arc<Shared>,
+    ready: Option<Bytes>,
+    next: Option<DebugCursor>,
+}
+
+impl HttpBody for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -33,14 +40,17 @@ impl HttpBody for DebugPieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(cursor) = self.cursor.take() else { return Poll::Ready(None) };
+        if let Some(ready) = self.ready.take() {
+            return Poll::Ready(Some(Ok(Frame::data(ready))));
+        }
+        let Some(cursor) = self.next.take() else { return Poll::Ready(None) };
         let mut piece = String::with_capacity(DEBUG_PIECE_SIZE);
         let next = self.shared.registry().push_debug(&mut piece, cursor, DEBUG_PIECE_SIZE);
-        self.cursor = next;
+        self.next = next;
         Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(Bytes::from(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.cursor.is_none()
+        self.ready.is_none() && self.next.is_none()
     }
 }

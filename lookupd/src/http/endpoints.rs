@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
 use nsq_flags::info;
@@ -10,7 +10,7 @@ use nsq_protocol::limits::NSQ_VERSION;
 use nsq_protocol::names::validate;
 
 use super::answer::{self, Refusal};
-use super::debug::DebugPieces;
+use super::debug;
 use super::query::Query;
 use super::route::Endpoint;
 use crate::registry::{Category, Full};
@@ -39,7 +39,7 @@ pub(super) fn execute(endpoint: Endpoint, query: &str, shared: &Arc<Shared>) -> 
         Endpoint::Info => Ok(info()),
         Endpoint::Topics => Ok(written(|json| shared.registry().push_topics(json))),
         Endpoint::Nodes => Ok(written(|json| shared.registry().push_nodes(json, shared.clock.now_ns()))),
-        Endpoint::Debug => Ok(answer::json(Body::new(DebugPieces::new(Arc::clone(shared))))),
+        Endpoint::Debug => Ok(debug::answer(shared)),
         Endpoint::Metrics => Ok(metrics(shared)),
         _ => with_arguments(endpoint, query, shared),
     };

@@ -6,10 +6,13 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct QueryError;
 
+/// Decoded; need not be UTF-8.
+type Text<'a> = Cow<'a, [u8]>;
+
 /// The decoded arguments of one request.
 #[derive(Debug)]
 pub(super) struct Query<'a> {
-    pairs: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    pairs: Vec<(Text<'a>, Text<'a>)>,
 }
 
 impl<'a> Query<'a> {
@@ -41,7 +44,7 @@ impl<'a> Query<'a> {
 /// # Errors
 ///
 /// Where a `%` is not followed by two hex digits.
-pub(super) fn unescape(text: &str, plus: bool) -> Result<Cow<'_, [u8]>, QueryError> {
+pub(super) fn unescape(text: &str, plus: bool) -> Result<Text<'_>, QueryError> {
     let bytes = text.as_bytes();
     if !bytes.iter().any(|&byte| byte == b'%' || (plus && byte == b'+')) {
         return Ok(Cow::Borrowed(bytes));
