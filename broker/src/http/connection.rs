@@ -1,0 +1,108 @@
+//! One connection: hyper between a socket and the routes, from its first byte to its orderly end.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use glommio::net::TcpStream;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::rt::Write;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+
+use super::body::RequestBody;
+use super::stream::Stream;
+use super::watch::{LINGER_NS_MAX, Phase, Watch};
+use super::{HttpContext, Reply, routes};
+
+/// Largest header, and what hyper reads ahead of a body.
+const HEADER_SIZE_MAX: usize = 64 * 1024;
+
+/// Serves `socket` until it or the process ends, or its deadline passes.
+pub(super) async fn run(socket: TcpStream, watch: &Rc<Watch>, context: &Rc<HttpContext>) {
+    let stream = Stream::new(socket, watch.clone());
+    serve(stream.clone(), watch, context).await;
+    if !watch.has_expired() {
+        linger(stream, watch).await;
+    }
+}
+
+async fn serve(stream: Stream, watch: &Rc<Watch>, context: &Rc<HttpContext>) {
+    let service = service_fn(|request| answer(request, watch.clone(), context.clone()));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .half_close(true)
+            .pipeline_flush(true)
+            // `X-Nsq-Content-Type`: the spelling that NSQ has on the wire.
+            .title_case_headers(true)
+            .max_buf_size(HEADER_SIZE_MAX)
+            // See `watch`: hyper's own would close idle connections too.
+            .header_read_timeout(None)
+            .serve_connection(stream, service)
+    );
+    let mut told_to_stop = false;
+    poll_fn(|task| {
+        watch.register(task.waker());
+        if watch.has_expired() {
+            return Poll::Ready(());
+        }
+        if context.stopping.get() && !std::mem::replace(&mut told_to_stop, true) {
+            connection.as_mut().graceful_shutdown();
+        }
+        // An error is the peer's: broken HTTP, which hyper has answered with 400, or a broken connection.
+        connection.as_mut().poll(task).map(drop)
+    })
+    .await;
+}
+
+/// Closes our direction and waits a little for the peer's. Closing a socket with unread bytes in it resets the
+/// connection, and the reset destroys an answer that the peer has not read yet: the one that says why its body was
+/// not taken, of all.
+async fn linger(mut stream: Stream, watch: &Watch) {
+    watch.enter(Phase::Working);
+    let closed = poll_fn(|task| Pin::new(&mut stream).poll_shutdown(task)).await;
+    if closed.is_err() || stream.has_ended() {
+        return;
+    }
+    let mut dropped = [0; 4096];
+    let end = poll_fn(|task| {
+        watch.register(task.waker());
+        loop {
+            if watch.has_expired() {
+                return Poll::Ready(());
+            }
+            match stream.poll_bytes(task, &mut dropped) {
+                Poll::Ready(Ok(size)) if size > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    });
+    // Running out of time is an end like any other.
+    let _ = glommio::timer::timeout(Duration::from_nanos(LINGER_NS_MAX), async {
+        end.await;
+        Ok(())
+    })
+    .await;
+}
+
+async fn answer(
+    request: hyper::Request<Incoming>,
+    watch: Rc<Watch>,
+    context: Rc<HttpContext>,
+) -> Result<Reply, Infallible> {
+    watch.enter(Phase::Working);
+    watch.be_prompt(|| context.core.work_outside());
+    let (head, incoming) = request.into_parts();
+    let mut body = RequestBody::new(incoming, &head.headers, watch.clone(), context.receipt.clone());
+    let mut reply = routes::dispatch(&context, &head, &mut body).await;
+    if !body.drop_rest().await {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    watch.enter(Phase::Idle);
+    Ok(reply)
+}
