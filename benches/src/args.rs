@@ -7,6 +7,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::error::BenchError;
+use crate::lookup;
 use crate::server::{Server, unique_topic};
 use crate::wire::STAMP_BYTES;
 use crate::workload::flow::Consuming;
@@ -16,11 +17,11 @@ use crate::workload::{Common, Publishing, Timing};
 /// Bounds of what can be asked for. A stock server takes bodies of 1 MiB and MPUBs of 5 MiB.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 const COMMAND_BYTES_MAX: usize = 5 << 20;
-const CONNECTIONS_MAX: u64 = 100_000;
+pub(crate) const CONNECTIONS_MAX: u64 = 100_000;
 const WINDOW_MAX: u64 = 1 << 20;
 const MESSAGES_MAX: u64 = 10_000_000_000;
-const SECONDS_MAX: u64 = 86_400;
-const RATE_MAX: u64 = 10_000_000;
+pub(crate) const SECONDS_MAX: u64 = 86_400;
+pub(crate) const RATE_MAX: u64 = 10_000_000;
 
 /// A parsed request.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(crate) enum Job {
     Flow { name: &'static str, publishing: Publishing, consuming: Consuming, timing: Timing },
     Latency { rate: u64, connections: usize, consumers: usize, timing: Timing },
     Idle { connections: usize, topics: usize, timing: Timing },
+    Lookup(lookup::Settings),
 }
 
 /// Reads the command line; clap prints help and complaints itself and ends the process.
@@ -51,7 +53,7 @@ pub(crate) fn parse() -> Result<Request, BenchError> {
 fn command() -> Command {
     Command::new("nsq-bench")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Load generator for nsqd. Every message is accounted for; a run that does not add up fails.")
+        .about("Load generator for nsqd and nsqlookupd. Every message is accounted for; a run that does not add up fails.")
         .subcommand_required(true)
         .subcommands([
             timed(publishing(Command::new("pub").about("Publish with PUB, closed loop"), "1", "1"))
@@ -86,6 +88,7 @@ fn command() -> Command {
                 number("connections", "1000", 0..=CONNECTIONS_MAX, "Connections that only answer heartbeats"),
                 number("topics", "0", 0..=CONNECTIONS_MAX, "Topics, with a channel each"),
             ]),
+            lookup::args::command(),
         ])
         .args(common_args())
 }
@@ -121,7 +124,8 @@ fn common_args() -> Vec<Arg> {
     ]
 }
 
-fn number(
+/// A number with a default, within a range.
+pub(crate) fn number(
     name: &'static str,
     default: &'static str,
     range: std::ops::RangeInclusive<u64>,
@@ -172,12 +176,15 @@ fn consuming(channels: &'static str, consumers: &'static str) -> [Arg; 3] {
 
 fn request(matches: &ArgMatches) -> Result<Request, BenchError> {
     let (name, job) = matches.subcommand().ok_or_else(|| BenchError::Usage("no workload".into()))?;
-    let common = common(job);
+    let mut common = common(job);
+    if name == "lookup" {
+        lookup::args::default_addresses(job, &mut common.server);
+    }
     let request = Request { job: parse_job(name, job)?, common, json: job.get_flag("json") };
     let batch = match &request.job {
         Job::Publish { publishing, .. } | Job::Flow { publishing, .. } => publishing.batch.unwrap_or(1),
         Job::Drain { .. } => crate::workload::drain::PRELOAD_BATCH,
-        Job::Latency { .. } | Job::Idle { .. } => 1,
+        Job::Latency { .. } | Job::Idle { .. } | Job::Lookup(_) => 1,
     };
     if batch * (request.common.body_bytes + 4) + 4 > COMMAND_BYTES_MAX {
         return Err(BenchError::Usage(format!("{batch} messages of this size exceed the 5 MiB of an MPUB")));
@@ -249,6 +256,7 @@ fn parse_job(name: &str, matches: &ArgMatches) -> Result<Job, BenchError> {
             topics: count(matches, "topics"),
             timing: timing(),
         },
+        "lookup" => Job::Lookup(lookup::args::settings(matches)?),
         other => return Err(BenchError::Usage(format!("no workload {other}"))),
     })
 }
@@ -259,15 +267,18 @@ fn batch_of(matches: &ArgMatches) -> Option<usize> {
     batch.and_then(|&batch| usize::try_from(batch).ok())
 }
 
-fn get(matches: &ArgMatches, name: &str) -> u64 {
+/// The value of a [`number`].
+pub(crate) fn get(matches: &ArgMatches, name: &str) -> u64 {
     *matches.get_one::<u64>(name).expect("invariant: numbers have a default")
 }
 
-fn count(matches: &ArgMatches, name: &str) -> usize {
+/// The same as a count of things.
+pub(crate) fn count(matches: &ArgMatches, name: &str) -> usize {
     usize::try_from(get(matches, name)).unwrap_or(usize::MAX)
 }
 
-fn time(matches: &ArgMatches, name: &str) -> Duration {
+/// The same in seconds.
+pub(crate) fn time(matches: &ArgMatches, name: &str) -> Duration {
     Duration::from_secs(get(matches, name))
 }
 
@@ -286,7 +297,7 @@ mod tests {
 
     #[test]
     fn every_workload_runs_with_its_defaults() {
-        for name in ["pub", "mpub", "drain", "through", "fanout", "latency", "idle"] {
+        for name in ["pub", "mpub", "drain", "through", "fanout", "latency", "idle", "lookup"] {
             assert!(parsed(&format!("nsq-bench {name}")).is_ok(), "{name}");
         }
     }
@@ -296,6 +307,17 @@ mod tests {
         for line in ["nsq-bench --size 99 pub", "nsq-bench pub --size 99"] {
             assert_eq!(parsed(line).unwrap().common.body_bytes, 99, "{line}");
         }
+    }
+
+    #[test]
+    fn lookup_goes_to_nsqlookupd_unless_told_otherwise() {
+        let ports = |line: &str| {
+            let server = parsed(line).unwrap().common.server;
+            (server.tcp.port(), server.http.port())
+        };
+        assert_eq!(ports("nsq-bench lookup"), (4160, 4161));
+        assert_eq!(ports("nsq-bench --http-address 127.0.0.1:4151 lookup"), (4160, 4151));
+        assert_eq!(ports("nsq-bench idle"), (4150, 4151));
     }
 
     #[test]

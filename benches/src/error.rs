@@ -12,6 +12,8 @@ pub(crate) enum BenchError {
     Protocol(String),
     /// Published and received do not agree: the run is void.
     Mismatch(String),
+    /// An answer is well-formed, but not the right one: the run is void.
+    Answer(String),
     /// A bound in time was reached before the run was complete.
     Deadline(String),
     /// The request cannot be run as given.
@@ -36,6 +38,7 @@ impl fmt::Display for BenchError {
             Self::Io { what, source } => write!(f, "{what}: {source}"),
             Self::Protocol(text) => write!(f, "protocol violation: {text}"),
             Self::Mismatch(text) => write!(f, "messages do not add up: {text}"),
+            Self::Answer(text) => write!(f, "wrong answer: {text}"),
             Self::Deadline(text) => write!(f, "out of time: {text}"),
             Self::Usage(text) => f.write_str(text),
         }

@@ -23,7 +23,7 @@ const WAIT_NS_MAX: u64 = 5_000_000;
 /// Longest wait while publishers stand still for the backlog, which another lane may be draining.
 const WAIT_GATED_NS_MAX: u64 = 200_000;
 /// Timer slack of an open-loop lane; the kernel's default of 50 µs would show in the figures.
-const TIMER_SLACK_NS: u64 = 1;
+pub(crate) const TIMER_SLACK_NS: u64 = 1;
 
 /// An open loop: message `i` is due at `start + i / rate`, whether or not the server keeps up.
 #[derive(Debug)]
@@ -386,11 +386,13 @@ fn is_live(role: &Role) -> bool {
     matches!(role, Role::Publisher(publisher) if !publisher.exhausted())
 }
 
-fn timespec(ns: u64) -> Timespec {
+/// For waits, in nanoseconds.
+pub(crate) fn timespec(ns: u64) -> Timespec {
     Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as _ }
 }
 
-fn ignore_interrupt<T>(result: Result<T, rustix::io::Errno>) -> Result<(), BenchError> {
+/// A wait that a signal cut short is no failure.
+pub(crate) fn ignore_interrupt<T>(result: Result<T, rustix::io::Errno>) -> Result<(), BenchError> {
     match result {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(errno) => Err(BenchError::errno("wait for events")(errno)),

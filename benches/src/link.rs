@@ -1,4 +1,4 @@
-//! One TCP connection: a blocking handshake, then non-blocking reads and writes.
+//! One TCP connection: opened and greeted with blocking calls, then non-blocking reads and writes.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -37,11 +37,29 @@ impl Link {
         identity: Identity,
         commands: &[String],
     ) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect_timeout(&address, HANDSHAKE_TIMEOUT)
-            .map_err(BenchError::io(format!("connect to {address}")))?;
-        let mut link = Self { stream, partial: Vec::new() };
+        let mut link = Self::dial(address)?;
         link.handshake(identity, commands).map_err(BenchError::io(format!("handshake with {address}")))?;
         Ok(link)
+    }
+
+    /// Connects and leaves the greeting to the caller.
+    ///
+    /// # Errors
+    /// No connection.
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self, BenchError> {
+        let link = Self::dial(address)?;
+        let prepare = || {
+            link.stream.set_nodelay(true)?;
+            link.stream.set_nonblocking(true)
+        };
+        prepare().map_err(BenchError::io(format!("prepare a connection to {address}")))?;
+        Ok(link)
+    }
+
+    fn dial(address: SocketAddr) -> Result<Self, BenchError> {
+        let stream = TcpStream::connect_timeout(&address, HANDSHAKE_TIMEOUT)
+            .map_err(BenchError::io(format!("connect to {address}")))?;
+        Ok(Self { stream, partial: Vec::new() })
     }
 
     fn handshake(&mut self, identity: Identity, commands: &[String]) -> io::Result<()> {

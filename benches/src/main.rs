@@ -1,9 +1,10 @@
-//! `nsq-bench`: the load generator of this project, for any nsqd.
+//! `nsq-bench`: the load generator of this project, for any nsqd and any nsqlookupd.
 //!
 //! ```text
 //! main ─ args ─ workload/* ─ drive ─┬─ lane (thread, epoll) ─┬─ publisher ─ commands
 //!                                   │                        └─ consumer
 //!                                   └─ server (HTTP, /proc)     both: link, wire, tally
+//!              └ lookup (for nsqlookupd: its own fleet, its own loop)
 //! ```
 //! A run is void unless it adds up: every OK counted, no error frame, every message received exactly once on every
 //! channel, nothing left in the server. Then the status is 0; a void run has 1, a wrong command line 2.
@@ -19,6 +20,7 @@ mod http;
 mod lane;
 mod latency;
 mod link;
+mod lookup;
 mod process;
 mod publisher;
 mod report;
@@ -50,7 +52,7 @@ fn run(request: Request) -> Result<(), BenchError> {
     let report = run_job(&request);
     // The topic goes even when the run failed; the run's own error is the one worth telling.
     let deleted = match request.job {
-        Job::Idle { .. } => Ok(()),
+        Job::Idle { .. } | Job::Lookup(_) => Ok(()),
         _ => request.common.server.delete_topic(),
     };
     let report = report?;
@@ -71,5 +73,6 @@ fn run_job(request: &Request) -> Result<Report, BenchError> {
             latency_workload::run(common, *rate, *connections, *consumers, *timing)
         }
         Job::Idle { connections, topics, timing } => idle::run(common, *connections, *topics, *timing),
+        Job::Lookup(settings) => lookup::run(common, settings),
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Memory {
     pub(crate) resident_bytes: u64,
     /// The part that is its own: neither files nor shared memory.
     pub(crate) anonymous_bytes: u64,
+    /// The most that was ever resident.
+    pub(crate) peak_bytes: u64,
 }
 
 /// User and system time of process `pid` with all its threads, in seconds; the kernel counts in ticks of 10 ms.
@@ -49,7 +51,11 @@ fn memory_in(status: &str) -> Option<Memory> {
         let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
         Some(kibibytes * 1024)
     };
-    Some(Memory { resident_bytes: bytes("VmRSS:")?, anonymous_bytes: bytes("RssAnon:")? })
+    Some(Memory {
+        resident_bytes: bytes("VmRSS:")?,
+        anonymous_bytes: bytes("RssAnon:")?,
+        peak_bytes: bytes("VmHWM:")?,
+    })
 }
 
 #[cfg(test)]
@@ -65,8 +71,9 @@ mod tests {
 
     #[test]
     fn memory_is_read_in_bytes() {
-        let status = "Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t    1024 kB\n";
-        assert_eq!(memory_in(status), Some(Memory { resident_bytes: 2 << 20, anonymous_bytes: 1 << 20 }));
+        let status = "Name:\tx\nVmHWM:\t    4096 kB\nVmRSS:\t    2048 kB\nRssAnon:\t    1024 kB\n";
+        let memory = Memory { resident_bytes: 2 << 20, anonymous_bytes: 1 << 20, peak_bytes: 4 << 20 };
+        assert_eq!(memory_in(status), Some(memory));
         assert_eq!(memory_in("Name:\tx\n"), None);
     }
 }

@@ -32,7 +32,7 @@ impl AddAssign for Tally {
 /// A bijection that spreads neighbouring stamps over all 64 bits (the finisher of splitmix64): without it the sum of
 /// 1 and 4 would pass for the sum of 2 and 3.
 #[inline]
-fn scramble(stamp: u64) -> u64 {
+pub(crate) fn scramble(stamp: u64) -> u64 {
     let mut x = stamp.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

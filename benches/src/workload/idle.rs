@@ -89,7 +89,11 @@ fn delete_topics(common: &Common, topics: usize) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn raise_descriptor_limit(needed: u64) -> Result<(), BenchError> {
+/// Makes room for `needed` descriptors.
+///
+/// # Errors
+/// The hard limit is lower.
+pub(crate) fn raise_descriptor_limit(needed: u64) -> Result<(), BenchError> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());

@@ -1,0 +1,204 @@
+//! Where consumers ask: `GET /lookup` over keep-alive connections, one request at a time on each.
+//!
+//! A request has the time at which it was due. When no connection is free it waits here, and its latency counts from
+//! when it was due all the same.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use super::fleet::Fleet;
+use super::ledger::Ledger;
+use super::response::{self, Response};
+use crate::clock;
+use crate::error::BenchError;
+use crate::latency::Latencies;
+use crate::link::Link;
+
+/// Requests waiting for a connection at which the run is given up: the server is slower than the rate.
+const WAITING_MAX: usize = 100_000;
+
+/// A request on its way.
+#[derive(Clone, Copy, Debug)]
+struct Inquiry {
+    topic: usize,
+    due_ns: u64,
+    sent_ns: u64,
+}
+
+/// One HTTP connection.
+#[derive(Debug)]
+struct Asker {
+    link: Link,
+    inquiry: Option<Inquiry>,
+}
+
+/// All HTTP connections, and the requests that wait for one.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    fleet: &'a Fleet,
+    /// For the Host header.
+    address: SocketAddr,
+    askers: Vec<Asker>,
+    free: Vec<usize>,
+    waiting: VecDeque<Inquiry>,
+    /// Requests due in this span count, in ns.
+    recorded_ns: Range<u64>,
+    latency: Latencies,
+    lateness: Latencies,
+    verified: u64,
+    answer_bytes: u64,
+}
+
+impl<'a> Desk<'a> {
+    /// Opens `connections` to `address`.
+    ///
+    /// # Errors
+    /// No connection.
+    pub(crate) fn open(
+        fleet: &'a Fleet,
+        address: SocketAddr,
+        connections: usize,
+    ) -> Result<Self, BenchError> {
+        let askers: Result<Vec<Asker>, BenchError> =
+            (0..connections).map(|_| Ok(Asker { link: Link::connect(address)?, inquiry: None })).collect();
+        Ok(Self {
+            fleet,
+            address,
+            askers: askers?,
+            free: (0..connections).collect(),
+            waiting: VecDeque::new(),
+            recorded_ns: 0..0,
+            latency: Latencies::new(),
+            lateness: Latencies::new(),
+            verified: 0,
+            answer_bytes: 0,
+        })
+    }
+
+    pub(crate) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.askers.iter().map(|asker| &asker.link)
+    }
+
+    /// From now on latencies of requests due in this span count.
+    pub(crate) fn record(&mut self, span_ns: Range<u64>) {
+        self.recorded_ns = span_ns;
+    }
+
+    /// From the moment a request was due to its last byte.
+    pub(crate) fn latency(&self) -> &Latencies {
+        &self.latency
+    }
+
+    /// From the moment a request was due to its being written.
+    pub(crate) fn lateness(&self) -> &Latencies {
+        &self.lateness
+    }
+
+    /// Answers that were right; a wrong one ends the run.
+    pub(crate) fn verified(&self) -> u64 {
+        self.verified
+    }
+
+    /// Bytes of an answer, head included.
+    pub(crate) fn answer_bytes_mean(&self) -> u64 {
+        self.answer_bytes / self.verified.max(1)
+    }
+
+    /// Requests without an answer.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.askers.len() - self.free.len()
+    }
+
+    /// Requests without a connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Adds a request about `topic`; [`Self::dispatch`] sends it.
+    ///
+    /// # Errors
+    /// Too many are waiting.
+    pub(crate) fn ask(&mut self, topic: usize, due_ns: u64) -> Result<(), BenchError> {
+        if self.waiting.len() == WAITING_MAX {
+            return Err(BenchError::Deadline("the server fell behind the rate of lookups".into()));
+        }
+        self.waiting.push_back(Inquiry { topic, due_ns, sent_ns: 0 });
+        Ok(())
+    }
+
+    /// Sends as many of the waiting requests as there are free connections.
+    ///
+    /// # Errors
+    /// A broken connection.
+    pub(crate) fn dispatch(&mut self) -> Result<(), BenchError> {
+        while let Some(&index) = self.free.last() {
+            let Some(inquiry) = self.waiting.pop_front() else { break };
+            self.free.pop();
+            self.send(index, inquiry)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, index: usize, inquiry: Inquiry) -> Result<(), BenchError> {
+        let request = format!(
+            "GET /lookup?topic={} HTTP/1.1\r\nHost: {}\r\nUser-Agent: nsq-bench\r\nAccept: application/vnd.nsq; version=1.0\r\n\r\n",
+            self.fleet.topic_name(inquiry.topic),
+            self.address,
+        );
+        let sent_ns = clock::now_ns();
+        let asker = &mut self.askers[index];
+        let written = asker.link.write(request.as_bytes()).map_err(BenchError::io("send a lookup"))?;
+        if written < request.len() {
+            return Err(BenchError::Protocol("the server does not read its request".into()));
+        }
+        asker.inquiry = Some(Inquiry { sent_ns, ..inquiry });
+        if self.recorded_ns.contains(&inquiry.due_ns) {
+            self.lateness.record(sent_ns.saturating_sub(inquiry.due_ns), 1);
+        }
+        Ok(())
+    }
+
+    /// Reads once on connection `index`, and checks the answer if it is complete. True when it was.
+    ///
+    /// # Errors
+    /// A broken connection, or any answer but the right one.
+    pub(crate) fn on_readable(
+        &mut self,
+        index: usize,
+        scratch: &mut [u8],
+        ledger: &mut Ledger<'_>,
+    ) -> Result<bool, BenchError> {
+        let asker = &mut self.askers[index];
+        let Some(input) = asker.link.read(scratch).map_err(BenchError::io("read a lookup's answer"))? else {
+            return Ok(false);
+        };
+        let now_ns = clock::now_ns();
+        let Some(response) = response::parse(input)? else {
+            asker.link.keep(input);
+            return Ok(false);
+        };
+        let inquiry = asker.inquiry.take();
+        let inquiry = inquiry.ok_or_else(|| BenchError::Protocol("an answer without a request".into()))?;
+        if self.recorded_ns.contains(&inquiry.due_ns) {
+            self.latency.record(now_ns.saturating_sub(inquiry.due_ns), 1);
+        }
+        check_head(&response, input.len())?;
+        ledger.check(inquiry.topic, inquiry.sent_ns, &response.body)?;
+        self.verified += 1;
+        self.answer_bytes += response.bytes as u64;
+        self.free.push(index);
+        Ok(true)
+    }
+}
+
+fn check_head(response: &Response<'_>, received_bytes: usize) -> Result<(), BenchError> {
+    let text = match response {
+        _ if response.bytes < received_bytes => "more than one answer to one request".into(),
+        Response { status: 200, keeps_alive: true, is_nsq: true, .. } => return Ok(()),
+        Response { status: 200, keeps_alive: false, .. } => "the connection is not kept".into(),
+        Response { status: 200, .. } => "no X-NSQ-Content-Type".into(),
+        Response { status, body, .. } => format!("status {status}: {}", String::from_utf8_lossy(body)),
+    };
+    Err(BenchError::Answer(format!("lookup: {text}")))
+}
