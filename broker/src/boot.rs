@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -14,8 +15,7 @@ use std::sync::{Arc, mpsc};
 use glommio::ExecutorJoinHandle;
 use nsq_flags::address::{Endpoint, join_host_port, socket_addresses};
 use nsq_flags::{error, fatal, info, log, warn};
-use nsq_wal::disk::{Disk, StdDisk};
-use nsq_wal::{DataDir, WalError};
+use nsq_wal::{DataDir, DataDirOptions, Disk, StdDisk, WalError};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use crate::config::{self, Config, PROGRAM};
@@ -109,7 +109,7 @@ fn run(config: Config) -> Result<u8, StartError> {
     let cores = if config.cores > 0 { config.cores } else { cpus.len() };
     let disk: Arc<dyn Disk> = Arc::new(StdDisk::new());
     let shards = if config.shards > 0 { config.shards } else { cores.clamp(SHARDS_MIN, 64) as u16 };
-    let data = DataDir::open(&disk, &config.data_path, shards).map_err(StartError::Log)?;
+    let data = open_data(&disk, &config, shards)?;
     let placement = Placement::new(data.shard_count(), cores as u16);
     let config = config.with_bound_ports(listeners.tcp.port(), listeners.http.as_ref().and_then(Listener::port));
     let shared = Arc::new(Shared::new(
@@ -132,12 +132,16 @@ fn run(config: Config) -> Result<u8, StartError> {
     }
     wait_for_end(ended);
     info!("NSQ: stopping subsystems");
-    let last_frames = node.stop(&shared);
+    let mut last_frames = node.stop(&shared);
+    last_frames.sort_unstable();
+    let last_frames: Vec<u64> = last_frames.into_iter().map(|(_, frame)| frame).collect();
     drop(listeners);
     if shared.has_failed() {
         return Ok(EXIT_IO);
     }
-    if let Err(failed) = data.mark_clean(&last_frames) {
+    // Every core's thread has ended and dropped its share.
+    let recorded = Arc::into_inner(data).map(|mut data| data.mark_clean(&last_frames));
+    if let Some(Err(failed)) = recorded {
         error!("NSQ: everything is on disk, but the clean stop could not be recorded - {failed}");
         return Ok(EXIT_IO);
     }
@@ -216,6 +220,14 @@ fn address_text(endpoint: &Endpoint) -> String {
         Endpoint::Unix(path) => path.clone(),
         Endpoint::Tcp { host, port } => join_host_port(host, *port),
     }
+}
+
+fn open_data(disk: &Arc<dyn Disk>, config: &Config, shards: u16) -> Result<DataDir, StartError> {
+    let mut entropy = [0; 32];
+    let filled = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut entropy));
+    filled.map_err(|error| StartError::System("/dev/urandom", error))?;
+    let options = DataDirOptions { shard_count_if_new: shards, node_id: config.node_id, entropy };
+    DataDir::open(disk, &config.data_path, &options).map_err(StartError::Log)
 }
 
 /// The running cores.

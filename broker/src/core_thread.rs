@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning};
-use nsq_flags::info;
-use nsq_wal::disk::Disk;
-use nsq_wal::{DataDir, Log, LogOptions, WalError};
+use nsq_flags::{info, warn};
+use nsq_wal::{DataDir, Disk, Log, LogOptions, WalError};
 
 use crate::clock;
 use crate::config::{Config, Durability, Recover};
@@ -32,6 +31,9 @@ const EXECUTOR_RING_DEPTH: usize = 1024;
 /// How often glommio looks after its sockets while the core's loop is busy. Its default of 100 ms makes HTTP wait
 /// that long.
 const EXECUTOR_PREEMPT: Duration = Duration::from_millis(1);
+
+/// Sizes of files are multiples of it.
+const BLOCK_BYTES: u64 = nsq_wal::limits::BLOCK_BYTES as u64;
 
 /// What all cores are given alike.
 pub struct Common<T: Transport> {
@@ -190,8 +192,10 @@ fn open_logs<T: Transport>(common: &Common<T>, id: u16) -> Result<Vec<OpenLog>, 
     for shard in common.placement.shards_of_core(id) {
         let options = log_options(&common.shared.config, shard);
         let (log, report) = Log::open(common.disk.clone(), &common.data, options, clock::now().mono_ns)?;
-        if let Some(text) = report.summary() {
-            info!("DISKQUEUE: shard {shard} - {text}");
+        if report.damage.is_empty() {
+            info!("DISKQUEUE: {report}");
+        } else {
+            warn!("DISKQUEUE: {report}");
         }
         logs.push(OpenLog { shard, log });
     }
@@ -199,9 +203,12 @@ fn open_logs<T: Transport>(common: &Common<T>, id: u16) -> Result<Vec<OpenLog>, 
 }
 
 fn log_options(config: &Config, shard: u16) -> LogOptions {
+    let defaults = LogOptions::new(shard, config.node_id);
+    // NSQ's option says how large a file may be. Ours stay between a size that is quick to prepare and one that is
+    // quick to recover.
+    let segment_bytes_max =
+        config.segment_bytes_max.clamp(defaults.segment_bytes_first, defaults.segment_bytes_max);
     LogOptions {
-        shard,
-        node_id: config.node_id,
         durability: match config.durability {
             Durability::Sync => nsq_wal::Durability::Sync,
             Durability::Write => nsq_wal::Durability::Write,
@@ -209,10 +216,11 @@ fn log_options(config: &Config, shard: u16) -> LogOptions {
         },
         sync_interval_ns: config.sync_interval_ns_max,
         sync_messages_max: config.sync_messages_max,
-        segment_bytes_max: config.segment_bytes_max,
+        segment_bytes_max: segment_bytes_max / BLOCK_BYTES * BLOCK_BYTES,
         recover: match config.recover {
             Recover::Refuse => nsq_wal::Recover::Refuse,
             Recover::Quarantine => nsq_wal::Recover::Quarantine,
         },
+        ..defaults
     }
 }

@@ -88,8 +88,10 @@ mod tests {
     #[test]
     fn shards_are_stable_because_stored_data_depends_on_them() {
         let placement = Placement::new(4, 2);
-        let shards: Vec<u16> =
-            ["a", "b", "orders", "sensor_data", "x#ephemeral"].iter().map(|name| placement.shard_of(name)).collect();
+        let shards: Vec<u16> = ["a", "b", "orders", "sensor_data", "x#ephemeral"]
+            .iter()
+            .map(|name| placement.shard_of(name))
+            .collect();
         assert_eq!(shards, FIXED);
     }
     const FIXED: [u16; 5] = [0, 0, 0, 0, 0];

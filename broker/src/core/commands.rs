@@ -11,22 +11,54 @@ use crate::mail::PublishVerb;
 use crate::replies::Answer;
 use crate::transport::Slot;
 
+/// Bytes that an unfinished command is given at the least when more arrive: enough for most commands, few enough
+/// that copying them does not count.
+const STITCH_BYTES: usize = 512;
+
+/// Capacity of an empty input buffer that is worth keeping.
+const KEPT_BUFFER_BYTES: usize = 4096;
+
 impl Engine {
     /// Bytes of a client. They are parsed in place; only an unfinished rest is kept.
     pub fn on_received(&mut self, slot: Slot, bytes: &[u8]) {
         let Some(mut connection) = self.connections.take(slot) else { return };
-        if connection.input.is_empty() && connection.hold == Hold::None {
-            let consumed = self.run_commands(slot, &mut connection, bytes);
-            connection.input.extend_from_slice(&bytes[consumed..]);
-        } else {
-            if connection.input.is_empty() {
-                connection.input.reserve(connection.session.wanted(bytes.len()).min(INPUT_BYTES_PAUSE));
-            }
-            connection.input.extend_from_slice(bytes);
-            self.run_input(slot, &mut connection);
+        let mut at = self.stitch(slot, &mut connection, bytes);
+        if connection.input.is_empty() {
+            at += self.run_commands(slot, &mut connection, &bytes[at..]);
+        }
+        if !connection.closing && connection.hold != Hold::Ending {
+            connection.input.extend_from_slice(&bytes[at..]);
         }
         self.after_commands(slot, &mut connection);
         self.connections.put_back(slot, connection);
+    }
+
+    /// Completes the command that an earlier buffer has left unfinished with no more of `bytes` than it needs, so
+    /// that the rest is parsed in place. Returns how many bytes were used.
+    fn stitch(&mut self, slot: Slot, connection: &mut Connection, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while !connection.input.is_empty() && at < bytes.len() && connection.hold == Hold::None {
+            let kept = connection.input.len();
+            let missing = connection.session.wanted(kept) - kept;
+            let more = missing.max(STITCH_BYTES).min(bytes.len() - at);
+            if missing > bytes.len() {
+                connection.input.reserve(missing.min(INPUT_BYTES_PAUSE));
+            }
+            connection.input.extend_from_slice(&bytes[at..at + more]);
+            let mut input = std::mem::take(&mut connection.input);
+            let consumed = self.run_commands(slot, connection, &input);
+            if consumed >= kept {
+                at += consumed - kept;
+                input.clear();
+            } else {
+                at += more;
+                input.drain(..consumed);
+            }
+            if connection.hold != Hold::Ending && !connection.closing {
+                connection.input = keep_buffer(input);
+            }
+        }
+        at
     }
 
     /// The client will send nothing more. What it has sent is still run and answered.
@@ -51,10 +83,9 @@ impl Engine {
         let mut input = std::mem::take(&mut connection.input);
         let consumed = self.run_commands(slot, connection, &input);
         input.drain(..consumed);
-        if input.is_empty() && input.capacity() > INPUT_BYTES_PAUSE {
-            input = Vec::new();
+        if connection.hold != Hold::Ending && !connection.closing {
+            connection.input = keep_buffer(input);
         }
-        connection.input = input;
     }
 
     /// Runs whole commands at the front of `input`; returns the bytes they took.
@@ -184,4 +215,9 @@ impl Engine {
         encode_response(&mut frame, &reply.payload);
         connection.replies.push(Answer::Frame(frame.into()), &mut connection.output);
     }
+}
+
+/// An idle connection keeps a small buffer, not that of its largest command.
+fn keep_buffer(input: Vec<u8>) -> Vec<u8> {
+    if input.is_empty() && input.capacity() > KEPT_BUFFER_BYTES { Vec::new() } else { input }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use nsq_protocol::Limits;
 use nsq_protocol::limits::HEARTBEAT_INTERVAL_MS_DEFAULT;
 use nsq_queue::{Now, Shard};
-use nsq_wal::disk::Disk;
+use nsq_wal::Disk;
 
 use crate::control::{Inbox, Response};
 use crate::core::asks::{Asker, Asks};
@@ -29,6 +29,7 @@ use crate::core::connections::Connections;
 use crate::core::logs::{Logs, OpenLog};
 use crate::core::stop::Phase;
 use crate::core::timers::Timers;
+use crate::core::publish::Delayed;
 use crate::lookup_peer::Registrations;
 use crate::mail::{Forward, Mail, Moving, RemoteReply};
 use crate::mesh::MeshEnd;
@@ -71,6 +72,8 @@ pub struct Engine {
     pub(super) dirty: Vec<Slot>,
     /// Connections whose commands wait until the log has less to write.
     pub(super) backlogged: Vec<Slot>,
+    /// Publishes of other cores and of HTTP that wait until the log has less to write, in order.
+    pub(super) delayed: VecDeque<Delayed>,
     /// Heartbeats and silence deadlines.
     pub(super) timers: Timers,
     pub(super) asks: Asks,
@@ -151,6 +154,7 @@ impl Engine {
             connections: Connections::default(),
             dirty: Vec::new(),
             backlogged: Vec::new(),
+            delayed: VecDeque::new(),
             timers: Timers::default(),
             asks: Asks::default(),
             forwards: (0..cores).map(|_| Forward::default()).collect(),

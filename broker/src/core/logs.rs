@@ -3,8 +3,9 @@
 use std::any::Any;
 
 use nsq_queue::{Batch, ChannelId, Input, QueueRecord};
-use nsq_wal::disk::{Io, IoDone, IoResult, IoTag, ReadBuf};
-use nsq_wal::{Event, Log, Placed, Publish, Record, Refused, TopicId};
+use nsq_wal::{
+    Event, Io, IoDone, IoResult, IoTag, Log, Placed, Publish, ReadBuf, Record, Refused, TopicId,
+};
 
 use crate::control::CoreHandle;
 use crate::core::engine::Engine;
@@ -20,6 +21,23 @@ pub struct OpenLog {
     pub shard: u16,
     /// Its log.
     pub log: Log,
+}
+
+/// Who wants to read what; comes back with the answer.
+struct FetchToken {
+    core: u16,
+    /// Below 2^48, as the message ids of a shard.
+    seq: u64,
+}
+
+impl FetchToken {
+    fn to_u64(&self) -> u64 {
+        u64::from(self.core) << 48 | self.seq
+    }
+
+    fn from_u64(token: u64) -> Self {
+        Self { core: (token >> 48) as u16, seq: token & ((1 << 48) - 1) }
+    }
 }
 
 /// The result of file work on a blocking thread.
@@ -93,12 +111,12 @@ impl Logs {
     /// Appends a fact of the queue. A log that has failed ends the process, and what it refuses is lost with it:
     /// the worst that can come of it is a message delivered again.
     pub(super) fn record(&mut self, shard: u16, topic: TopicId, record: QueueRecord) {
-        let _ = self.shard(shard).log.record(to_record(topic, record));
+        let _ = self.shard(shard).log.record(&to_record(topic, record));
     }
 
     /// Reads back what `core` wants to deliver.
     pub(super) fn fetch(&mut self, shard: u16, topic: TopicId, seq: u64, core: u16) {
-        self.shard(shard).log.fetch(topic, seq, u64::from(core));
+        self.shard(shard).log.fetch(topic, seq, FetchToken { core, seq }.to_u64());
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u16, &mut Log)> {
@@ -146,10 +164,11 @@ impl Engine {
                 let topic = topic_key(shard.number, batch.topic);
                 self.queue.handle(self.now, Input::Appended { topic, batch: to_batch(batch) });
             }
-            Event::Loaded { token, topic, seq, batches, lost } => {
+            Event::Loaded { token, topic, batches, lost } => {
                 let topic = topic_key(shard.number, topic);
                 let batches = batches.into_iter().map(to_batch).collect();
-                self.queue.handle(self.now, Input::Loaded { topic, core: token as u16, seq, batches, lost });
+                let FetchToken { core, seq } = FetchToken::from_u64(token);
+                self.queue.handle(self.now, Input::Loaded { topic, core, seq, batches, lost });
             }
             Event::Full(full) => {
                 shard.full = full;
@@ -203,7 +222,7 @@ impl Engine {
                         let prompt = handle.work_outside();
                         glommio::spawn_local(async move {
                             let _prompt = prompt;
-                            let result = glommio::executor().spawn_blocking(move || disk.run(job)).await;
+                            let result = glommio::executor().spawn_blocking(move || disk.run(&job)).await;
                             handle.cold_done(ColdDone { shard: number, tag, result });
                         })
                         .detach();

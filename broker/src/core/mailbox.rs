@@ -53,7 +53,7 @@ impl Engine {
     fn on_mail(&mut self, from: u16, mail: Mail) {
         match mail {
             Mail::Queue(message) => self.queue.handle(self.now, Input::Peer { from, message }),
-            Mail::Forward(forward) => self.on_forward(from, &forward),
+            Mail::Forward(forward) => self.on_forward(from, forward),
             Mail::Replies(replies) => replies.into_iter().for_each(|reply| self.on_replies(reply)),
             Mail::Ask { number, request } => self.on_request(Asker::Core { core: from, number }, *request),
             Mail::Answer { number, response } => {

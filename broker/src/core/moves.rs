@@ -20,7 +20,7 @@ use crate::transport::Slot;
 impl Engine {
     /// Whether the connection's home is still open: it owes no answer that only this core knows of.
     pub(super) fn may_move(&self, connection: &Connection) -> bool {
-        !connection.settled && connection.channel.is_none() && connection.replies.is_empty() && !connection.end_of_input
+        !connection.settled && connection.channel.is_none() && connection.replies.is_empty()
     }
 
     /// Takes the socket out of this core's ring. What it still sends meanwhile comes along.
@@ -42,13 +42,11 @@ impl Engine {
 
     /// A connection from another core has its slot here: the command that brought it goes on.
     pub fn on_adopted(&mut self, slot: Slot, mut connection: Box<Connection>) {
-        connection.hold = Hold::None;
         connection.dirty = false;
+        connection.detaching = false;
+        connection.end_of_input = false; // If it was, the new ring says so again.
         self.set_timer(slot, &mut connection);
-        self.run_suspended(slot, &mut connection);
-        if connection.hold == Hold::None {
-            self.resume(slot, &mut connection);
-        }
+        self.go_on(slot, &mut connection);
         self.touch(slot, &mut connection);
         self.connections.insert(slot, connection);
     }

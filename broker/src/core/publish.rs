@@ -33,6 +33,20 @@ pub(super) struct Publish<'a> {
     pub(super) body_bytes: u64,
 }
 
+/// A publish from elsewhere that waits for the log. Bounded by what the senders may have unanswered.
+#[derive(Debug)]
+pub(super) enum Delayed {
+    /// Of connections of another core.
+    Forward(u16, Box<Forward>),
+    /// Of an HTTP handler.
+    Request {
+        asker: Asker,
+        topic: String,
+        defer_ms: u32,
+        bodies: Vec<Bytes>,
+    },
+}
+
 /// The publish was not taken: its topic is going away, or its log takes no more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refused;
@@ -68,6 +82,10 @@ impl Engine {
             }
             return;
         };
+        if self.logs.are_backlogged() {
+            connection.suspended = Some(suspend(&publish, bodies));
+            return self.hold_for_log(slot, connection);
+        }
         self.count_publish(connection, &publish);
         let reply = connection.replies.wait(publish.verb);
         let waiter = Waiter { origin: self.id, connection: slot.to_u64(), reply };
@@ -140,7 +158,33 @@ impl Engine {
     }
 
     /// Publishes of connections of another core.
-    pub(super) fn on_forward(&mut self, from: u16, forward: &Forward) {
+    pub(super) fn on_forward(&mut self, from: u16, forward: Box<Forward>) {
+        if self.must_delay() {
+            self.delayed.push_back(Delayed::Forward(from, forward));
+        } else {
+            self.run_forward(from, &forward);
+        }
+    }
+
+    /// Whether publishes that nobody can hold back at their source have to wait here.
+    fn must_delay(&self) -> bool {
+        !self.delayed.is_empty() || self.logs.are_backlogged()
+    }
+
+    /// Runs what was delayed, in order, as far as the log takes it.
+    pub(super) fn run_delayed(&mut self) {
+        while !self.logs.are_backlogged() {
+            match self.delayed.pop_front() {
+                Some(Delayed::Forward(from, forward)) => self.run_forward(from, &forward),
+                Some(Delayed::Request { asker, topic, defer_ms, bodies }) => {
+                    self.run_publish_request(asker, &topic, defer_ms, &bodies);
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn run_forward(&mut self, from: u16, forward: &Forward) {
         let mut at = 0;
         for item in &forward.items {
             let bytes = &forward.bytes[at..at + item.size];
@@ -163,7 +207,15 @@ impl Engine {
     }
 
     /// A publish by an HTTP handler, at the topic's core. `asker` hears of it after the commit.
-    pub(super) fn publish_request(&mut self, asker: Asker, topic: &str, defer_ms: u32, bodies: &[Bytes]) {
+    pub(super) fn publish_request(&mut self, asker: Asker, topic: String, defer_ms: u32, bodies: Vec<Bytes>) {
+        if self.must_delay() {
+            self.delayed.push_back(Delayed::Request { asker, topic, defer_ms, bodies });
+        } else {
+            self.run_publish_request(asker, &topic, defer_ms, &bodies);
+        }
+    }
+
+    fn run_publish_request(&mut self, asker: Asker, topic: &str, defer_ms: u32, bodies: &[Bytes]) {
         let key = self.topic_or_create(topic);
         if bodies.is_empty() {
             return self.answer(asker, Response::Done);
@@ -250,9 +302,13 @@ impl Engine {
 
     fn hold_if_backlogged(&mut self, slot: Slot, connection: &mut Connection) {
         if connection.replies.len() >= REPLIES_WAITING_MAX || self.logs.are_backlogged() {
-            connection.hold = Hold::Backlog;
-            self.backlogged.push(slot);
+            self.hold_for_log(slot, connection);
         }
+    }
+
+    fn hold_for_log(&mut self, slot: Slot, connection: &mut Connection) {
+        connection.hold = Hold::Backlog;
+        self.backlogged.push(slot);
     }
 
     fn count_publish(&self, connection: &mut Connection, publish: &Publish<'_>) {

@@ -5,8 +5,7 @@
 
 use nsq_protocol::names;
 use nsq_queue::{ChannelId, Input, RestoredChannel, RestoredMessage, RestoredTopic, TopicKey};
-use nsq_wal::state::TopicState;
-use nsq_wal::{Log, Record};
+use nsq_wal::{Log, Record, TopicState};
 
 use crate::core::engine::Engine;
 use crate::core::topics::topic_key;
@@ -57,7 +56,7 @@ fn drop_ephemeral_channels(log: &mut Log) {
     }
     for (topic, channel, floor) in gone {
         // A refused record is told again at the next start.
-        let _ = log.record(Record::ChannelDeleted { topic, channel, floor });
+        let _ = log.record(&Record::ChannelDeleted { topic, channel, floor });
     }
 }
 

@@ -37,6 +37,7 @@ impl Engine {
                 break;
             }
         }
+        self.run_delayed();
         self.release_backlogged();
         self.send_gathered_mail();
         self.flush();
@@ -167,14 +168,19 @@ impl Engine {
         match response {
             Response::Ensured { channel, .. } => self.on_ensured(slot, &mut connection, channel),
             _ => {
-                connection.hold = Hold::None;
-                self.run_suspended(slot, &mut connection);
-                if connection.hold == Hold::None {
-                    self.resume(slot, &mut connection);
-                }
+                self.go_on(slot, &mut connection);
             }
         }
         self.connections.put_back(slot, connection);
+    }
+
+    /// Ends a connection's wait: first the command that waits, then what was received behind it.
+    pub(super) fn go_on(&mut self, slot: Slot, connection: &mut Connection) {
+        connection.hold = Hold::None;
+        self.run_suspended(slot, connection);
+        if connection.hold == Hold::None {
+            self.resume(slot, connection);
+        }
     }
 
     /// Lets connections go on that waited for the log, or for their own answers.
@@ -186,7 +192,7 @@ impl Engine {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             if connection.hold == Hold::Backlog {
                 if connection.replies.len() < REPLIES_WAITING_MAX / 2 {
-                    self.resume(slot, &mut connection);
+                    self.go_on(slot, &mut connection);
                 } else {
                     self.backlogged.push(slot);
                 }

@@ -59,7 +59,11 @@ impl Engine {
                 return true;
             }
             Phase::Draining { until } => {
-                if self.connections.len() == 0 || now >= until {
+                let late = now >= until;
+                if late {
+                    self.abort_connections();
+                }
+                if self.connections.len() == 0 || late {
                     self.shared.quiet_cores.fetch_add(1, Ordering::AcqRel);
                     self.phase = Phase::Quiet;
                 }
@@ -82,7 +86,7 @@ impl Engine {
     }
 
     /// Abandons what the transport does not close in time.
-    pub(super) fn abort_connections(&mut self) {
+    fn abort_connections(&mut self) {
         for slot in self.connections.slots() {
             self.actions.push_back(Action::Abort(slot));
         }

@@ -123,7 +123,7 @@ impl Engine {
     pub(super) fn on_request(&mut self, asker: Asker, request: Request) {
         match request {
             Request::Publish { topic, defer_ms, bodies } => {
-                self.publish_request(asker, &topic, defer_ms, &bodies);
+                self.publish_request(asker, topic, defer_ms, bodies);
             }
             Request::CreateTopic { topic } => {
                 if self.must_discover(&topic) {

@@ -35,9 +35,11 @@ impl Changes {
     /// Adds a change; never waits.
     pub(super) fn push(&self, change: Rc<Change>) {
         let mut state = self.state.borrow_mut();
-        if state.waiting.len() < CHANGES_COUNT_MAX {
+        // Until the overflow is noticed, nothing needs to be kept: the table that is read then has it all.
+        if !state.overflowed {
             state.waiting.push_back(change);
-        } else {
+        }
+        if state.waiting.len() > CHANGES_COUNT_MAX {
             state.waiting.clear();
             state.overflowed = true;
         }
@@ -99,13 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn one_too_many_is_told_once_and_what_follows_is_kept() {
+    fn one_too_many_is_noticed_once_and_what_comes_later_is_kept() {
         let changes = Changes::default();
         for _ in 0..=CHANGES_COUNT_MAX {
             changes.push(change("lost"));
         }
-        changes.push(change("kept"));
+        changes.push(change("lost as well"));
         assert_eq!(changes.take(), Batch::Overflowed);
+        changes.push(change("kept"));
         assert_eq!(changes.take(), Batch::Changes(vec![change("kept")]));
     }
 

@@ -58,6 +58,17 @@ impl fmt::Display for PeerError {
 
 impl std::error::Error for PeerError {}
 
+impl PeerError {
+    /// Whether an open connection has ended without any sign that the peer minds what it was told.
+    pub(super) fn is_loss(&self) -> bool {
+        match self {
+            PeerError::Closed => true,
+            PeerError::Write(error) | PeerError::Read(error) => error.kind() != io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+}
+
 impl From<ReplyTooBig> for PeerError {
     fn from(ReplyTooBig(size): ReplyTooBig) -> Self {
         PeerError::ReplyTooBig(size)

@@ -50,9 +50,9 @@ impl Peer {
 
 /// Keeps the peer informed for ever. Dropping the future closes the connection.
 pub(super) async fn keep_informed(peer: Rc<Peer>, registrations: Rc<Registrations>, shared: Arc<Shared>) {
-    let mut task =
-        PeerTask { peer, registrations, shared, resolver: Resolver::default(), info: PeerInfo::default() };
-    task.run().await;
+    let resolver = Resolver::default();
+    let info = PeerInfo::default();
+    PeerTask { peer, registrations, shared, resolver, info, introduced: false }.run().await;
 }
 
 struct PeerTask {
@@ -62,6 +62,8 @@ struct PeerTask {
     resolver: Resolver,
     /// What the peer last told of itself.
     info: PeerInfo,
+    /// Whether it was ever told the table.
+    introduced: bool,
 }
 
 /// What ends a peer's rest.
@@ -76,8 +78,7 @@ impl PeerTask {
         let mut ping_at_ns = clock::now().mono_ns + PING_INTERVAL_NS;
         let mut conversation = self.open().await;
         loop {
-            let trigger = self.next_trigger(ping_at_ns, conversation.as_mut()).await;
-            let batch = match trigger {
+            let batch = match self.next_trigger(ping_at_ns, conversation.as_mut()).await {
                 Trigger::Lost(error) => {
                     warn!("LOOKUPD({}): {error}", self.peer.address);
                     conversation = None;
@@ -93,23 +94,46 @@ impl PeerTask {
                 warn!("LOOKUPD({}): too many changes at once, registering anew", self.peer.address);
                 conversation = None;
             }
-            if conversation.is_none() {
-                conversation = self.open().await;
-            }
-            let Some(open) = conversation.as_mut() else {
+            conversation = self.deliver(conversation, &batch).await;
+        }
+    }
+
+    /// Says what is to be said, on a new connection if there is none. Returns the connection if it is still good.
+    async fn deliver(
+        &mut self,
+        mut conversation: Option<Conversation>,
+        batch: &Batch,
+    ) -> Option<Conversation> {
+        loop {
+            let is_new = conversation.is_none();
+            let open = match conversation.take() {
+                Some(open) => Some(open),
+                None => self.open().await,
+            };
+            let Some(mut open) = open else {
                 // All of it is in the table, which is where the next connection starts.
                 self.peer.changes.clear();
-                continue;
+                return None;
             };
-            let told = match &batch {
-                Batch::Changes(changes) if changes.is_empty() => self.ping(open).await,
-                Batch::Changes(changes) => self.tell(open, changes).await,
-                Batch::Overflowed => Ok(()),
-            };
-            if let Err(error) = told {
-                error!("LOOKUPD({}): {error}", self.peer.address);
-                conversation = None;
+            match self.say(&mut open, batch).await {
+                Ok(()) => return Some(open),
+                // A peer that was started anew is often noticed only now, by what it never heard. Without a second
+                // try, a change would wait for the next PING.
+                Err(error) if error.is_loss() && !is_new => warn!("LOOKUPD({}): {error}", self.peer.address),
+                Err(error) => {
+                    error!("LOOKUPD({}): {error}", self.peer.address);
+                    return None;
+                }
             }
+        }
+    }
+
+    async fn say(&self, conversation: &mut Conversation, batch: &Batch) -> Result<(), PeerError> {
+        match batch {
+            Batch::Changes(changes) if changes.is_empty() => self.ping(conversation).await,
+            Batch::Changes(changes) => self.tell(conversation, changes).await,
+            // The new connection has been told the table.
+            Batch::Overflowed => Ok(()),
         }
     }
 
@@ -188,7 +212,12 @@ impl PeerTask {
         }
     }
 
-    async fn register_everything(&self, conversation: &mut Conversation) -> Result<(), PeerError> {
+    async fn register_everything(&mut self, conversation: &mut Conversation) -> Result<(), PeerError> {
+        if !self.introduced {
+            // The topics of an earlier run, mostly: the peer need not hear twice of what it hears for the first time.
+            self.introduced = true;
+            self.peer.changes.clear();
+        }
         let table = flatten(self.registrations.table());
         if !table.is_empty() {
             info!("LOOKUPD({}): registering {} topics and channels", self.peer.address, table.len());

@@ -1,0 +1,106 @@
+//! One turn: look at everything, and sleep in glommio if there was nothing.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use glommio::timer::Timer;
+
+use super::super::{Event, WAIT_NS_MAX, Wait, YIELD_NS_MAX, monotonic_ns};
+use super::PlainTransport;
+
+/// Connections visited per turn.
+const VISITS_PER_TURN_MAX: usize = 128;
+
+/// The shortest timer that glommio does not take for expired at once: waiting for it visits the reactor.
+const REACTOR_VISIT: Duration = Duration::from_nanos(400);
+
+/// A sleep without deadline; long, because glommio's timers have no "never".
+const SLEEP_NS_MAX: u64 = 3_600_000_000_000;
+
+impl PlainTransport {
+    pub(super) async fn one_turn(&mut self, wait: Wait) {
+        self.counters.turns += 1;
+        self.visit_glommio_if_due().await;
+        self.look_around();
+        if !self.has_work() {
+            match wait {
+                Wait::No => self.visit_glommio().await,
+                Wait::Brief => self.park(WAIT_NS_MAX).await,
+                Wait::Block => self.park(SLEEP_NS_MAX).await,
+            }
+            self.look_around();
+        }
+        self.waker.clear();
+    }
+
+    fn has_work(&self) -> bool {
+        !self.events.is_empty()
+            || !self.due.is_empty()
+            || self.waker.is_rung()
+            || self.rung.get()
+            || self.files.has_done()
+            || !self.outside.is_empty()
+    }
+
+    fn look_around(&mut self) {
+        self.fire_timers();
+        if self.rung.take() {
+            self.report(Event::Doorbell);
+        }
+        while let Some((listener, socket)) = self.outside.take_accepted() {
+            self.report(Event::Accepted { listener, socket });
+        }
+        while let Some(done) = self.files.take_done() {
+            self.report(done);
+        }
+        self.outside.take_ready(&mut self.due);
+        self.feed_starved();
+        for _ in 0..self.due.len().min(VISITS_PER_TURN_MAX) {
+            let Some(slot) = self.due.pop_front() else { break };
+            self.visit(slot);
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = monotonic_ns();
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.deadline = None;
+            self.report(Event::Timer);
+        }
+        self.end_closing(now);
+    }
+
+    async fn visit_glommio_if_due(&mut self) {
+        let preempted = glommio::executor().need_preempt();
+        if self.waker.take_tasks_wait() || preempted || monotonic_ns() >= self.last_yield + YIELD_NS_MAX {
+            self.visit_glommio().await;
+        }
+    }
+
+    async fn visit_glommio(&mut self) {
+        self.counters.yields += 1;
+        Timer::new(REACTOR_VISIT).await;
+        self.last_yield = monotonic_ns();
+    }
+
+    /// Sleeps until somebody wakes the loop, a timer is due, or `ns_max` have passed.
+    async fn park(&mut self, ns_max: u64) {
+        let now = monotonic_ns();
+        let deadline = self.closing.next().into_iter().chain(self.deadline).min();
+        let ns = deadline.map_or(ns_max, |at| ns_max.min(at.saturating_sub(now)));
+        self.counters.parks += 1;
+        let mut timer = pin!(Timer::new(Duration::from_nanos(ns.max(1))));
+        let (waker, outside) = (&self.waker, &self.outside);
+        poll_fn(|context| {
+            if waker.is_rung() || !outside.park(context.waker()) {
+                return Poll::Ready(());
+            }
+            waker.park(context.waker());
+            timer.as_mut().poll(context).map(|_| ())
+        })
+        .await;
+        self.last_yield = monotonic_ns();
+    }
+}

@@ -1,0 +1,193 @@
+//! One turn: submit, wait, reap; and the way to sleep.
+//!
+//! ```text
+//!   turn ─► visit glommio if due ─► timers, starved, buffers ─► enter(submit + wait ≤ 1 ms) ─► reap ─► events
+//!                                                                        │ nothing came in
+//!                                                                        ▼
+//!                                           bell on ─► last look ─► sleep in glommio ─► bell off ─► reap
+//! ```
+
+use std::io;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+use glommio::timer::Timer;
+use io_uring::types::{SubmitArgs, TimeoutFlags, Timespec};
+use io_uring::{opcode, squeue};
+
+use super::super::{Event, WAIT_NS_MAX, Wait, YIELD_NS_MAX, monotonic_ns};
+use super::RingTransport;
+use super::tokens::Token;
+
+/// Completions taken in per turn. A flood of input leaves the caller time for everything else.
+pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 512;
+
+/// The shortest timer that glommio does not take for expired at once. Waiting for it empties the executor's run
+/// queue and visits its reactor, which neither a self-wake nor a timer of zero does.
+const REACTOR_VISIT: Duration = Duration::from_nanos(400);
+
+/// The bell is muted while the core is awake, to spare the kernel the ringing. Whether un-muting is ordered before
+/// the last look is clear only where an atomic read-modify-write is a full barrier; elsewhere the bell stays on.
+const MUTE_BELL: bool = cfg!(target_arch = "x86_64");
+
+impl RingTransport {
+    pub(super) async fn one_turn(&mut self, wait: Wait) -> io::Result<()> {
+        self.counters.turns += 1;
+        self.visit_glommio_if_due().await;
+        let now = monotonic_ns();
+        self.fire_timers(now);
+        self.feed_starved();
+        self.buffers.publish();
+        let wait = if self.has_work() { Wait::No } else { wait };
+        self.submit_and_wait(wait, now)?;
+        let reaped = self.reap(COMPLETIONS_PER_TURN_MAX);
+        self.fire_timers(monotonic_ns());
+        if wait == Wait::Block && reaped == 0 && !self.has_work() && !self.waker.is_deaf() {
+            self.park().await?;
+            self.submit_and_wait(Wait::No, monotonic_ns())?;
+            self.reap(COMPLETIONS_PER_TURN_MAX);
+            self.fire_timers(monotonic_ns());
+        }
+        self.waker.clear();
+        Ok(())
+    }
+
+    /// Something wants attention that no completion will announce.
+    fn has_work(&mut self) -> bool {
+        !self.events.is_empty() || self.waker.is_rung() || !self.ring.completion().is_empty()
+    }
+
+    /// Lets glommio run its tasks and look at its rings, if they have waited long enough.
+    async fn visit_glommio_if_due(&mut self) {
+        let preempted = glommio::executor().need_preempt();
+        let tasks_wait = self.waker.take_tasks_wait();
+        if !preempted && !tasks_wait && monotonic_ns() < self.last_yield + YIELD_NS_MAX {
+            return;
+        }
+        self.counters.yields += 1;
+        if preempted {
+            glommio::executor().yield_if_needed().await;
+        } else {
+            Timer::new(REACTOR_VISIT).await;
+        }
+        self.last_yield = monotonic_ns();
+    }
+
+    fn fire_timers(&mut self, now: u64) {
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.deadline = None;
+            self.report(Event::Timer);
+        }
+        self.end_accept_rests(now);
+        self.end_closing(now);
+    }
+
+    /// The system call. Waits for the sends, which end within it, and for one thing more if the caller may wait.
+    fn submit_and_wait(&mut self, wait: Wait, now: u64) -> io::Result<()> {
+        self.fill_submission()?;
+        let mut wait_ns = WAIT_NS_MAX;
+        if let Some(at) = self.next_deadline() {
+            wait_ns = wait_ns.min(at.saturating_sub(now));
+        }
+        // An idle loop with something under way in glommio sleeps there, where it hears both.
+        let waits = match wait {
+            Wait::No => false,
+            Wait::Brief => wait_ns > 0,
+            Wait::Block => wait_ns > 0 && !self.waker.has_work_outside(),
+        };
+        let sends = std::mem::take(&mut self.inline_sends);
+        let want = sends + usize::from(waits);
+        let nothing_to_do = want == 0 && {
+            let submission = self.ring.submission();
+            submission.is_empty() && !submission.taskrun() && !submission.cq_overflow()
+        };
+        if nothing_to_do {
+            return Ok(());
+        }
+        self.counters.waits += u64::from(waits);
+        let timeout = Timespec::from(Duration::from_nanos(wait_ns));
+        let args = SubmitArgs::new().timespec(&timeout);
+        usual(self.ring.submitter().submit_with_args(want, &args))
+    }
+
+    /// Moves what waits into the submission queue, submitting whenever that is full. Whatever the kernel does not
+    /// take now waits for the next turn.
+    pub(super) fn fill_submission(&mut self) -> io::Result<()> {
+        while let Some(entry) = self.queued.pop_front() {
+            if self.push_now(&entry) {
+                continue;
+            }
+            self.queued.push_front(entry);
+            usual(self.ring.submit())?;
+            if self.ring.submission().is_full() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sleeps in glommio until the bell or a local waker rings.
+    ///
+    /// No wake-up is lost: work that came before the last look is seen by it, and work that comes after it finds the
+    /// bell switched on. The kernel's TASKRUN flag means "enter the ring to find out", and never "stay awake": it can
+    /// stay set with nothing behind it.
+    async fn park(&mut self) -> io::Result<()> {
+        self.arm_timeout();
+        self.fill_submission()?;
+        usual(self.ring.submit())?;
+        self.ring.completion().enable_eventfd();
+        fence(Ordering::SeqCst);
+        if self.ring.submission().taskrun() {
+            usual(self.ring.submit())?;
+        }
+        if self.has_work() || !self.ring.submission().is_empty() {
+            self.counters.last_looks += 1;
+        } else {
+            self.counters.parks += 1;
+            self.waker.wait().await;
+            self.waker.take_tasks_wait();
+            self.last_yield = monotonic_ns();
+        }
+        self.mute_bell();
+        Ok(())
+    }
+
+    pub(super) fn mute_bell(&mut self) {
+        if MUTE_BELL {
+            self.ring.completion().disable_eventfd();
+        }
+    }
+
+    /// A parked core is woken by a timeout in its ring. One that is too early costs a turn, so only one that is too
+    /// late is changed.
+    fn arm_timeout(&mut self) {
+        let Some(at) = self.next_deadline() else { return };
+        if self.armed_deadline.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        *self.armed_timespec =
+            Timespec::new().sec(at / 1_000_000_000).nsec((at % 1_000_000_000) as u32);
+        let timespec: *const Timespec = &*self.armed_timespec;
+        let token = Token::Timeout.pack();
+        let entry = if self.armed_deadline.is_some() {
+            let update = opcode::TimeoutUpdate::new(token, timespec).flags(TimeoutFlags::ABS).build();
+            update.flags(squeue::Flags::SKIP_SUCCESS).user_data(Token::Nobody.pack())
+        } else {
+            opcode::Timeout::new(timespec).flags(TimeoutFlags::ABS).build().user_data(token)
+        };
+        self.armed_deadline = Some(at);
+        self.push(entry);
+    }
+}
+
+/// Errors of a submission that only say "later": the wait was over, a signal came, completions have to be reaped
+/// first, memory is short.
+pub(super) fn usual(result: io::Result<usize>) -> io::Result<()> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+            _ => Err(error),
+        },
+    }
+}

@@ -1,0 +1,184 @@
+//! What wakes a core's loop from outside its ring.
+//!
+//! A parked core sleeps in glommio. An eventfd wakes it: the core's own ring writes to it when a completion comes
+//! in, other threads through a [`RemoteWaker`]. A small glommio task, the bell, reads the eventfd for ever: the
+//! read both waits and resets the counter, so that nothing is ever armed, cancelled, or leaked. Tasks of the same
+//! executor need no descriptor; they use the [`LocalWaker`].
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use glommio::io::BufferedFile;
+use rustix::event::{EventfdFlags, eventfd};
+
+/// Wakes the loop of this core from a task of the same executor. Owned by the core; nothing to clean up.
+#[derive(Debug, Default)]
+pub struct LocalWaker {
+    rung: Cell<bool>,
+    tasks_wait: Cell<bool>,
+    /// Set when the bell can wake nobody any more; a core that parked then would sleep for ever.
+    deaf: Cell<bool>,
+    outside: Cell<u32>,
+    parked: RefCell<Option<Waker>>,
+}
+
+impl LocalWaker {
+    /// There is work for the loop: the turn under way, or else the next one, does not wait. Also sees to it that
+    /// the waking task gets its own turn again soon.
+    pub fn wake(&self) {
+        self.tasks_wait.set(true);
+        self.ring();
+    }
+
+    /// The loop has made a task runnable (an answer for HTTP, say): the next turn lets tasks run before it waits.
+    /// Without this they wait for up to 1 ms, because glommio cannot see through the loop's own wait.
+    pub fn let_tasks_run(&self) {
+        self.tasks_wait.set(true);
+    }
+
+    /// While the guard lives, something under way in glommio is worth a prompt wake-up, so an idle loop parks at
+    /// once instead of waiting in its ring first.
+    pub fn work_outside(self: &Rc<Self>) -> WorkOutside {
+        self.outside.set(self.outside.get() + 1);
+        WorkOutside(self.clone())
+    }
+
+    pub(super) fn ring(&self) {
+        self.rung.set(true);
+        let parked = self.parked.borrow_mut().take();
+        if let Some(waker) = parked {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn is_rung(&self) -> bool {
+        self.rung.get()
+    }
+
+    /// Forgets the rings so far: the caller is about to look at everything.
+    pub(super) fn clear(&self) {
+        self.rung.set(false);
+    }
+
+    pub(super) fn take_tasks_wait(&self) -> bool {
+        self.tasks_wait.take()
+    }
+
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf.get()
+    }
+
+    pub(super) fn has_work_outside(&self) -> bool {
+        self.outside.get() > 0
+    }
+
+    /// Keeps the waker of the parked loop. The caller has seen that nothing has rung.
+    pub(super) fn park(&self, waker: &Waker) {
+        let mut parked = self.parked.borrow_mut();
+        match &*parked {
+            Some(old) if old.will_wake(waker) => {}
+            _ => *parked = Some(waker.clone()),
+        }
+    }
+
+    /// Sleeps until something rings.
+    pub(super) async fn wait(&self) {
+        poll_fn(|context| {
+            if self.is_rung() {
+                return Poll::Ready(());
+            }
+            self.park(context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// See [`LocalWaker::work_outside`].
+#[derive(Debug)]
+pub struct WorkOutside(Rc<LocalWaker>);
+
+impl Drop for WorkOutside {
+    fn drop(&mut self) {
+        self.0.outside.set(self.0.outside.get() - 1);
+    }
+}
+
+/// Wakes the loop of a core from any thread, whether or not it sleeps. Costs a system call.
+#[derive(Debug)]
+pub struct RemoteWaker(OwnedFd);
+
+impl RemoteWaker {
+    /// The turn under way ends within about 1 ms, and so does a core's sleep.
+    pub fn wake(&self) {
+        ring_eventfd(&self.0);
+    }
+}
+
+/// Adds one to an eventfd. It fails only when the counter is full, and then it rings already.
+pub(super) fn ring_eventfd(eventfd: &OwnedFd) {
+    let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
+}
+
+/// An eventfd and the task that listens to it.
+#[derive(Debug)]
+pub(super) struct Bell {
+    eventfd: OwnedFd,
+    waker: Rc<LocalWaker>,
+    stop: Rc<Cell<bool>>,
+    task: Option<glommio::Task<()>>,
+}
+
+impl Bell {
+    /// Starts listening; runs on a glommio executor only. `on_ring` is called before the loop is woken.
+    pub(super) fn new(waker: Rc<LocalWaker>, on_ring: impl Fn() + 'static) -> io::Result<Self> {
+        // Blocking on purpose: io_uring fails reads of O_NONBLOCK files with EAGAIN instead of waiting.
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let listened = eventfd.try_clone()?;
+        let stop = Rc::new(Cell::new(false));
+        let task = glommio::spawn_local(listen(listened, waker.clone(), stop.clone(), on_ring));
+        Ok(Self { eventfd, waker, stop, task: Some(task) })
+    }
+
+    pub(super) fn eventfd(&self) -> &OwnedFd {
+        &self.eventfd
+    }
+
+    pub(super) fn remote_waker(&self) -> io::Result<RemoteWaker> {
+        Ok(RemoteWaker(self.eventfd.try_clone()?))
+    }
+
+    /// Ends the task in an orderly way, so that the executor has no read under way when it ends.
+    pub(super) async fn stop(&mut self) {
+        self.stop.set(true);
+        ring_eventfd(&self.eventfd);
+        if let Some(task) = self.task.take() {
+            task.await;
+        }
+        self.waker.deaf.set(true);
+    }
+}
+
+async fn listen(eventfd: OwnedFd, waker: Rc<LocalWaker>, stop: Rc<Cell<bool>>, on_ring: impl Fn()) {
+    // SAFETY: the descriptor was just taken out of its owner, so the file is its only owner from here on.
+    let file = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
+    while !stop.get() {
+        match file.read_at(0, size_of::<u64>()).await {
+            Ok(_) => {
+                on_ring();
+                waker.ring();
+            }
+            Err(_) => {
+                waker.deaf.set(true);
+                waker.ring();
+                break;
+            }
+        }
+    }
+    // The descriptor goes with the file if this fails.
+    let _ = file.close().await;
+}
