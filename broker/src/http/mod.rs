@@ -39,7 +39,7 @@ pub use reply::Reply;
 
 use crate::control::CoreHandle;
 use crate::shared::Shared;
-use watch::Watch;
+use watch::{Patience, Watch};
 
 /// Connections that one core serves at once. One more waits in the kernel's backlog until another ends.
 pub const CONNECTIONS_MAX: u64 = 1024;
@@ -66,6 +66,7 @@ pub struct HttpContext {
     sweeping: Cell<bool>,
     stopping: Cell<bool>,
     acceptor: RefCell<Option<Waker>>,
+    patience: Patience,
 }
 
 impl HttpContext {
@@ -82,6 +83,7 @@ impl HttpContext {
             sweeping: Cell::new(false),
             stopping: Cell::new(false),
             acceptor: RefCell::default(),
+            patience: Patience::default(),
         }
     }
 
@@ -97,3 +99,6 @@ impl HttpContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,23 +16,37 @@ use crate::transport::WorkOutside;
 
 const S: u64 = 1_000_000_000;
 
-/// From the first byte of a request (or from the accept) to the end of its header.
-pub(super) const HEADER_NS_MAX: u64 = 10 * S;
-/// For a request's body, where it is small.
-pub(super) const BODY_NS_MAX: u64 = 60 * S;
-/// What each received byte of a body adds: a body of any size may come at 16 KiB/s, a drip may not.
+/// What each received byte of a body adds to its time: a body of any size may come at 16 KiB/s, a drip may not.
 const BODY_NS_PER_BYTE: u64 = S / (16 * 1024);
-/// Between requests, and for a peer that does not read its answer. Longer than the 90 s after which Go's client
-/// closes an idle connection by itself: so it is the client that closes, and no request meets a closed door.
-pub(super) const IDLE_NS_MAX: u64 = 120 * S;
 /// After our end was closed, for the peer to close its own.
 pub(super) const LINGER_NS_MAX: u64 = S / 2;
-
 /// How long after an answer the next request is expected at once.
 const PROMPT_NS: u64 = S;
 
-/// How often the deadlines are looked at, and how late a deadline is noticed.
-const SWEEP: Duration = Duration::from_secs(1);
+/// The patience with peers, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// From the first byte of a request (or from the accept) to the end of its header.
+    pub(super) header_ns_max: u64,
+    /// For a request's body, where it is small.
+    pub(super) body_ns_max: u64,
+    /// Between requests, and for a peer that does not read its answer. Longer than the 90 s after which Go's client
+    /// closes an idle connection by itself: so it is the client that closes, and no request meets a closed door.
+    pub(super) idle_ns_max: u64,
+    /// How often the deadlines are looked at, and how late a deadline is noticed.
+    pub(super) sweep: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            header_ns_max: 10 * S,
+            body_ns_max: 60 * S,
+            idle_ns_max: 120 * S,
+            sweep: Duration::from_secs(1),
+        }
+    }
+}
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,8 +149,8 @@ impl Watch {
     }
 
     /// Looks at the deadlines.
-    fn sweep(&self, now_ns: u64) {
-        if self.is_late(now_ns) {
+    fn sweep(&self, patience: &Patience, now_ns: u64) {
+        if self.is_late(patience, now_ns) {
             self.expire();
         }
         if self.phase.get() == Phase::Idle && now_ns.saturating_sub(self.since_ns.get()) > PROMPT_NS {
@@ -144,11 +158,11 @@ impl Watch {
         }
     }
 
-    fn is_late(&self, now_ns: u64) -> bool {
+    fn is_late(&self, patience: &Patience, now_ns: u64) -> bool {
         let allowed_ns = match self.phase.get() {
-            Phase::Idle => IDLE_NS_MAX,
-            Phase::Header => HEADER_NS_MAX,
-            Phase::Body => BODY_NS_MAX,
+            Phase::Idle => patience.idle_ns_max,
+            Phase::Header => patience.header_ns_max,
+            Phase::Body => patience.body_ns_max,
             Phase::Working => return false,
         };
         now_ns.saturating_sub(self.since_ns.get()) > allowed_ns
@@ -168,9 +182,9 @@ pub(super) fn start_sweep(context: &Rc<HttpContext>) {
     let context = context.clone();
     glommio::spawn_local(async move {
         while !context.connections.borrow().is_empty() {
-            glommio::timer::sleep(SWEEP).await;
+            glommio::timer::sleep(context.patience.sweep).await;
             let now_ns = now_ns();
-            context.connections.borrow().values().for_each(|watch| watch.sweep(now_ns));
+            context.connections.borrow().values().for_each(|watch| watch.sweep(&context.patience, now_ns));
         }
         context.sweeping.set(false);
     })
@@ -187,32 +201,34 @@ mod tests {
         watch
     }
 
+    fn is_late(watch: &Watch, now_ns: u64) -> bool {
+        watch.is_late(&Patience::default(), now_ns)
+    }
+
     #[test]
     fn each_phase_has_its_own_patience() {
-        for (phase, max) in
-            [(Phase::Header, HEADER_NS_MAX), (Phase::Body, BODY_NS_MAX), (Phase::Idle, IDLE_NS_MAX)]
-        {
-            assert!(!at(phase).is_late(max), "{phase:?}");
-            assert!(at(phase).is_late(max + 1), "{phase:?}");
+        for (phase, max) in [(Phase::Header, 10 * S), (Phase::Body, 60 * S), (Phase::Idle, 120 * S)] {
+            assert!(!is_late(&at(phase), max), "{phase:?}");
+            assert!(is_late(&at(phase), max + 1), "{phase:?}");
         }
-        assert!(!at(Phase::Working).is_late(u64::MAX), "our own work has no deadline here");
+        assert!(!is_late(&at(Phase::Working), u64::MAX), "our own work has no deadline here");
     }
 
     #[test]
     fn a_dripped_header_gains_no_time() {
         let watch = at(Phase::Header);
         (0..1000).for_each(|_| watch.on_read(1));
-        assert!(watch.is_late(HEADER_NS_MAX + 1));
+        assert!(is_late(&watch, 10 * S + 1));
     }
 
     #[test]
     fn a_steady_body_may_take_long_and_a_dripped_one_may_not() {
         let steady = at(Phase::Body);
         steady.on_read(1024 * 1024);
-        assert!(!steady.is_late(BODY_NS_MAX + 60 * S));
+        assert!(!is_late(&steady, 120 * S));
         let dripped = at(Phase::Body);
         (0..60).for_each(|_| dripped.on_read(1));
-        assert!(dripped.is_late(BODY_NS_MAX + S));
+        assert!(is_late(&dripped, 61 * S));
     }
 
     #[test]
@@ -220,5 +236,14 @@ mod tests {
         let watch = at(Phase::Idle);
         watch.on_read(1);
         assert_eq!(watch.phase.get(), Phase::Header);
+    }
+
+    #[test]
+    fn the_pieces_of_a_body_have_one_clock() {
+        let watch = at(Phase::Working);
+        watch.enter_body();
+        watch.since_ns.set(7);
+        watch.enter_body();
+        assert_eq!(watch.since_ns.get(), 7);
     }
 }

@@ -7,7 +7,7 @@ use crate::http::reply::to_json;
 
 fn topic(name: &str) -> TopicStats {
     TopicStats {
-        topic: TopicKey::default(),
+        topic: TopicKey(1),
         name: Arc::from(name),
         paused: false,
         depth: 1,
@@ -28,7 +28,7 @@ fn channel(topic: &str, name: &str, consumers: &[u64]) -> ChannelStats {
         requeue_count: 1,
     };
     ChannelStats {
-        channel: ChannelKey { topic: TopicKey::default(), channel: ChannelId::default() },
+        channel: ChannelKey { topic: TopicKey(1), channel: ChannelId(1) },
         topic_name: Arc::from(topic),
         name: Arc::from(name),
         paused: false,
