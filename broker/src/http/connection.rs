@@ -36,7 +36,7 @@ async fn serve(stream: Stream, watch: &Rc<Watch>, context: &Rc<HttpContext>) {
     let mut connection = pin!(
         http1::Builder::new()
             .half_close(true)
-            .pipeline_flush(true)
+            // Not `pipeline_flush`: with it hyper does not send its 400 while the garbage is still in its buffer.
             // `X-Nsq-Content-Type`: the spelling that NSQ has on the wire.
             .title_case_headers(true)
             .max_buf_size(HEADER_SIZE_MAX)

@@ -270,7 +270,8 @@ fn garbage_is_answered_with_400_and_closed() {
     ] {
         let mut client = server.connect();
         client.write_all(garbage).unwrap();
-        assert!(to_end(&mut client).starts_with("HTTP/1.1 400 "));
+        let answer = to_end(&mut client);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{garbage:?}: {answer:?}");
     }
 }
 
