@@ -39,7 +39,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Runtime(error) => write!(f, "failed to start - {error}"),
-            Self::Listen { address, error } => write!(f, "listen ({address}) failed - {error}"),
+            Self::Listen { address, error } => {
+                write!(f, "failed to instantiate nsqlookupd - listen ({address}) failed - {error}")
+            }
             Self::Accept(error) => write!(f, "listener.Accept() error - {error}"),
             Self::State(error) => write!(f, "{error}"),
         }

@@ -6,6 +6,7 @@
 mod answer;
 mod debug;
 mod endpoints;
+mod impatient;
 mod query;
 mod route;
 
@@ -33,6 +34,7 @@ use crate::limits::{HTTP_BODY_MS_MAX, HTTP_BODY_SIZE_MAX, HTTP_HEAD_MS_MAX, HTTP
 use crate::listen;
 use crate::shared::Shared;
 use answer::Refusal;
+use impatient::Impatient;
 use route::Route;
 
 /// Accepts clients until the listener fails for good. At most `clients_max` at a time.
@@ -57,7 +59,7 @@ async fn client(stream: TcpStream, router: Router, _room: OwnedSemaphorePermit) 
         .max_buf_size(HTTP_HEAD_SIZE_MAX)
         .half_close(true)
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Impatient::new(stream)), TowerToHyperService::new(router));
     if let Err(error) = connection.await
         && !error.is_timeout()
     {

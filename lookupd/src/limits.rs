@@ -11,7 +11,7 @@ pub const IDENTIFY_SIZE_MAX: usize = 16 * 1024;
 /// Bytes read from a peer at once, into a buffer that all connections share.
 pub const READ_SIZE_MAX: usize = 16 * 1024;
 
-/// Topics and channels known at the same time, in sum: some 100 MB of names. Names outlive their peers, so
+/// Topics and channels known at the same time, in sum: some 160 MB with their registrations. Names outlive their peers, so
 /// without this bound one peer could fill the memory for good.
 pub const NAMES_MAX: usize = 1 << 20;
 
@@ -28,7 +28,7 @@ pub const LINGER_SIZE_MAX: usize = 256 * 1024;
 /// How long a peer is waited for after an error.
 pub const LINGER_MS_MAX: u64 = 1_000;
 
-/// How long a peer may leave its answers unread. nsqd gives up after one second.
+/// How long a peer or an HTTP client may leave its answers unread. nsqd gives up after one second.
 pub const ANSWER_MS_MAX: u64 = 30_000;
 
 /// TCP keep-alive period of both listeners: a machine that vanished is noticed after some ten periods.
@@ -39,6 +39,14 @@ pub const BACKLOG_MAX: i32 = 4096;
 
 /// Descriptors for everything but connections: listeners, the log, the event queue, the state file.
 pub const RESERVED_FILES: u64 = 32;
+
+/// Connections of peers at the same time, if there are descriptors for so many. Each can make the daemon hold an
+/// unfinished command and the answers to one read, some 40 KB; an idle one takes 2 KB.
+pub const PEERS_MAX: usize = 1 << 16;
+
+/// HTTP connections at the same time, if there are descriptors for so many. Each can make the daemon hold an
+/// answer, for [`ANSWER_MS_MAX`].
+pub const HTTP_CLIENTS_MAX: usize = 1 << 13;
 
 /// Part of the other descriptors that HTTP may use; the peers have the rest. Neither can starve the other.
 pub const HTTP_FILES_SHARE: u64 = 4;

@@ -11,7 +11,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{ACCEPT_PAUSE_MS, BACKLOG_MAX, HTTP_FILES_SHARE, KEEPALIVE_S, RESERVED_FILES};
+use crate::limits::{
+    ACCEPT_PAUSE_MS, BACKLOG_MAX, HTTP_CLIENTS_MAX, HTTP_FILES_SHARE, KEEPALIVE_S, PEERS_MAX, RESERVED_FILES,
+};
 
 /// Opens a listener at `host:port`. Every wildcard address takes IPv4 and IPv6, unless the kernel lacks the
 /// latter. Must be called within the runtime.
@@ -112,9 +114,11 @@ pub struct Rooms {
 impl Rooms {
     /// Shares `files` descriptors out. There is always room for some.
     pub fn share(files: u64) -> Self {
-        let files = files.saturating_sub(RESERVED_FILES).clamp(16, Semaphore::MAX_PERMITS as u64);
+        // At least a few, so that a tiny limit shows as failing accepts and not as silence.
+        let files = files.saturating_sub(RESERVED_FILES).max(16);
         let http = files / HTTP_FILES_SHARE;
-        Self { tcp: (files - http) as usize, http: http as usize }
+        let at_most = |count: u64, max: usize| usize::try_from(count).map_or(max, |count| count.min(max));
+        Self { tcp: at_most(files - http, PEERS_MAX), http: at_most(http, HTTP_CLIENTS_MAX) }
     }
 }
 
@@ -135,6 +139,6 @@ mod tests {
     fn peers_and_http_share_the_descriptors() {
         assert_eq!(Rooms::share(1024), Rooms { tcp: 744, http: 248 });
         assert_eq!(Rooms::share(10), Rooms { tcp: 12, http: 4 });
-        assert!(Rooms::share(u64::MAX).tcp <= Semaphore::MAX_PERMITS);
+        assert_eq!(Rooms::share(u64::MAX), Rooms { tcp: PEERS_MAX, http: HTTP_CLIENTS_MAX });
     }
 }
