@@ -24,16 +24,14 @@ pub struct DataDirOptions {
 
 /// A data directory. One per process; the exclusive lock on it is the caller's business, and comes first.
 ///
-/// Opening clears the clean flag durably, so a crash at any later point is seen as one.
+/// Opening writes a new generation, and leaves the claim of a clean stop as it was: if a log refuses to open, the
+/// next start must refuse as well. Once every log is open, [`DataDir::mark_running`] ends the claim.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
     slots: [Arc<dyn LogFile>; 2],
     /// As on disk now.
     superblock: Superblock,
-    /// As found at open: the clean stop before this start.
-    was_clean: bool,
-    last_frame_seq: Vec<u64>,
 }
 
 impl DataDir {
@@ -68,19 +66,16 @@ impl DataDir {
         };
         let slots = [open_slot(&**disk, &paths[0])?, open_slot(&**disk, &paths[1])?];
         disk.sync_dir(path).map_err(|errno| io("sync", path, errno))?;
-        let was_clean = superblock.clean;
-        let last_frame_seq = superblock.last_frame_seq.clone();
-        superblock.clean = false;
         superblock.node_id = options.node_id;
         let path = path.to_path_buf();
-        let mut dir = DataDir { path, slots, superblock, was_clean, last_frame_seq };
+        let mut dir = DataDir { path, slots, superblock };
         dir.write()?;
         Ok(dir)
     }
 
     /// Shards of the directory: they belong to the data, not to the machine.
     pub fn shard_count(&self) -> u16 {
-        u16::try_from(self.last_frame_seq.len()).unwrap_or(SHARD_COUNT_MAX)
+        u16::try_from(self.superblock.last_frame_seq.len()).unwrap_or(SHARD_COUNT_MAX)
     }
 
     /// Identity of the log.
@@ -93,14 +88,15 @@ impl DataDir {
         &self.superblock.salt
     }
 
-    /// True if the stop before this start was clean.
+    /// True if the last stop was clean and nothing has run since.
     pub fn was_clean(&self) -> bool {
-        self.was_clean
+        self.superblock.clean
     }
 
-    /// Last frame of `shard` that the clean stop before this start vouches for.
+    /// Last frame of `shard` that a clean stop vouches for.
     pub fn last_frame_seq(&self, shard: u16) -> Option<u64> {
-        self.last_frame_seq.get(usize::from(shard)).copied().filter(|_| self.was_clean)
+        let last = self.superblock.last_frame_seq.get(usize::from(shard));
+        last.copied().filter(|_| self.superblock.clean)
     }
 
     /// Grows with every start: an epoch that no earlier start has used.
@@ -125,6 +121,16 @@ impl DataDir {
 
     pub(crate) fn seed(&self) -> Seed {
         Seed::new(&self.superblock.salt, &self.superblock.uuid)
+    }
+
+    /// Ends the claim of a clean stop, durably. Call it when every log is open, before anything is acknowledged.
+    /// (A start that forgets it loses nothing: frames behind the claim show that it is old.)
+    pub fn mark_running(&mut self) -> Result<(), WalError> {
+        if !self.superblock.clean {
+            return Ok(());
+        }
+        self.superblock.clean = false;
+        self.write()
     }
 
     /// Records a clean stop, durably. Call it once every log is closed, with [`crate::Log::last_frame_seq`] of
@@ -219,14 +225,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_stop_is_believed_once() {
+    fn a_clean_stop_is_believed_until_something_runs() {
         let disk = FaultDisk::new();
         let mut dir = open(&disk).unwrap();
         assert!(!dir.was_clean());
         assert_eq!(dir.shard_count(), 4);
         dir.mark_clean(&[1, 2, 3, 4]).unwrap();
-        let dir = open(&disk).unwrap();
+        assert!(open(&disk).unwrap().was_clean());
+        let mut dir = open(&disk).unwrap();
         assert_eq!(dir.last_frame_seq(2), Some(3));
+        dir.mark_running().unwrap();
+        assert_eq!(dir.last_frame_seq(2), None);
         assert!(!open(&disk).unwrap().was_clean());
     }
 

@@ -207,9 +207,7 @@ impl Recovery<'_> {
         let strange: Vec<u64> =
             segments.iter().filter(|(_, s)| s.header == Header::Other).map(|(seq, _)| *seq).collect();
         for seq in strange {
-            let Some(segment) = segments.get(&seq) else { continue };
-            let mut scan = self.scan(seq, segment, segment.file.bytes());
-            if !scan.has_own_frames()?
+            if !self.has_own_frames(seq, segments)?
                 && let Some(segment) = segments.remove(&seq)
             {
                 self.move_aside(seq, &segment.path)?;
@@ -544,6 +542,12 @@ impl Recovery<'_> {
                 // Cut, or under another's header. The last one was already dealt with by the replay.
                 Some(_) if seq == self.end.0 => continue,
                 Some((Header::Valid(_), _)) => Row::F,
+                // Nothing of an old segment's header is needed any more; its frames have their own epoch.
+                Some(_) if self.has_own_frames(seq, segments)? => {
+                    let verdict = Verdict { row: Row::E, segment: seq, offset: 0, frame_seq: 0 };
+                    self.report.damage.push(verdict);
+                    continue;
+                }
                 Some(_) => Row::G,
             };
             let path = self.path.join(segment_name(seq));
@@ -559,6 +563,13 @@ impl Recovery<'_> {
             }
         }
         Ok(())
+    }
+
+    fn has_own_frames(&self, seq: u64, segments: &BTreeMap<u64, SegmentFile>) -> Result<bool, WalError> {
+        match segments.get(&seq) {
+            Some(segment) => self.scan(seq, segment, segment.file.bytes()).has_own_frames(),
+            None => Ok(false),
+        }
     }
 
     /// Files with the name of a segment that the log does not need: retired ones become space, others row K.

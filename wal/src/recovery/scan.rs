@@ -127,8 +127,25 @@ impl Scan {
     /// The frames behind `offset` with a number above `frame_seq`, at block boundaries only: a body cannot forge
     /// a header, whose checksum is seeded with a secret.
     pub(super) fn look_behind(&mut self, offset: u64, frame_seq: u64) -> Result<Behind, WalError> {
-        let (seed, shard, segment_seq) = (self.seed, self.shard, self.segment_seq);
         let mut behind = Behind::default();
+        let mut at = offset;
+        while let Some((place, header)) = self.next_own(at, frame_seq)? {
+            behind.first.get_or_insert((place, header.frame_seq));
+            behind.durable_seq = behind.durable_seq.max(header.durable_seq);
+            behind.end = behind.end.max(place + u64::from(header.frame_len)).min(self.bytes);
+            at = place;
+        }
+        Ok(behind)
+    }
+
+    /// True if any frame of this segment's own epoch is in the file.
+    pub(super) fn has_own_frames(&mut self) -> Result<bool, WalError> {
+        Ok(self.next_own(0, 0)?.is_some())
+    }
+
+    /// The next frame of this segment behind `offset`, in its place, with a number above `frame_seq`.
+    fn next_own(&mut self, offset: u64, frame_seq: u64) -> Result<Option<(u64, FrameHeader)>, WalError> {
+        let (seed, shard, segment_seq) = (self.seed, self.shard, self.segment_seq);
         let mut at = offset + BLOCK_BYTES as u64;
         while at < self.bytes {
             let block = self.read(at, BLOCK_BYTES)?;
@@ -138,18 +155,11 @@ impl Scan {
                 && u64::from(header.block_index) == at / BLOCK_BYTES as u64
                 && header.frame_seq > frame_seq
             {
-                behind.first.get_or_insert((at, header.frame_seq));
-                behind.durable_seq = behind.durable_seq.max(header.durable_seq);
-                behind.end = behind.end.max(at + u64::from(header.frame_len)).min(self.bytes);
+                return Ok(Some((at, header)));
             }
             at += BLOCK_BYTES as u64;
         }
-        Ok(behind)
-    }
-
-    /// True if any frame of this segment's own epoch is in the file.
-    pub(super) fn has_own_frames(&mut self) -> Result<bool, WalError> {
-        Ok(self.look_behind(0, 0)?.first.is_some())
+        Ok(None)
     }
 }
 
