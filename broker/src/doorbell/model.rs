@@ -5,7 +5,7 @@ mod atomic {
     pub(super) use loom::sync::atomic::{AtomicBool, Ordering, fence};
 }
 #[path = "sleeping.rs"]
-#[allow(clippy::duplicate_mod, reason = "the same text over other atomics")]
+#[allow(unreachable_pub, clippy::duplicate_mod, reason = "the same text over other atomics")]
 mod sleeping;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +22,16 @@ struct Core {
 }
 
 const CLOSED: usize = 100;
+
+/// Interruptions of a thread that each schedule may have. Two show every lost wake-up that we know how to build
+/// in (dropping either fence, not ringing) and keep the search short.
+const PREEMPTIONS_MAX: usize = 2;
+
+fn model(run: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS_MAX);
+    builder.check(run);
+}
 
 impl Core {
     fn new() -> Arc<Self> {
@@ -60,7 +70,7 @@ impl Core {
 
 #[test]
 fn a_sleeper_hears_of_every_item_of_one_writer() {
-    loom::model(|| {
+    model(|| {
         let core = Core::new();
         let writer = {
             let core = core.clone();
@@ -76,7 +86,7 @@ fn a_sleeper_hears_of_every_item_of_one_writer() {
 
 #[test]
 fn a_sleeper_hears_of_every_item_of_two_writers() {
-    loom::model(|| {
+    model(|| {
         let core = Core::new();
         let writers = [0, 1].map(|writer| {
             let core = core.clone();
@@ -91,7 +101,7 @@ fn a_sleeper_hears_of_every_item_of_two_writers() {
 
 #[test]
 fn a_sleeper_hears_that_its_writer_is_gone() {
-    loom::model(|| {
+    model(|| {
         let core = Core::new();
         let writer = {
             let core = core.clone();
@@ -107,7 +117,7 @@ fn a_sleeper_hears_that_its_writer_is_gone() {
 
 #[test]
 fn a_writer_may_ring_a_core_that_is_gone() {
-    loom::model(|| {
+    model(|| {
         let core = Core::new();
         let sleeper = {
             let core = core.clone();
@@ -123,7 +133,7 @@ fn a_writer_may_ring_a_core_that_is_gone() {
 
 #[test]
 fn of_two_writers_at_most_one_rings() {
-    loom::model(|| {
+    model(|| {
         let core = Core::new();
         core.sleeping.announce();
         let other = {

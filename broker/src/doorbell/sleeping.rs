@@ -29,7 +29,9 @@ impl Sleeping {
     /// By the sleeper: from now on it wants to be rung. It must look into its queues once more *after* this and before
     /// it sleeps. What it wrote before the announcement is visible to whoever then rings it.
     pub fn announce(&self) {
-        self.flag.store(true, Ordering::Relaxed);
+        // A swap and not a store: it takes its place behind every swap of a writer, so a writer that still takes down
+        // the flag of the last sleep cannot be mistaken for one that came after this. The model needs it.
+        self.flag.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 

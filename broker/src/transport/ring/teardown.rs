@@ -6,8 +6,8 @@ use std::time::Duration;
 use io_uring::opcode::AsyncCancel2;
 use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
 
-use super::super::{Close, monotonic_ns};
 use super::super::slot::Slots;
+use super::super::{Close, monotonic_ns};
 use super::RingTransport;
 use super::tokens::Token;
 use super::turn::{COMPLETIONS_PER_TURN_MAX, usual};
@@ -59,7 +59,10 @@ impl RingTransport {
 
 impl RingTransport {
     /// The kernel still works on something of ours, and is not to be hurried. It keeps the memory.
-    #[allow(clippy::mem_forget, reason = "freeing what the kernel writes to would corrupt whatever comes there next")]
+    #[allow(
+        clippy::mem_forget,
+        reason = "freeing what the kernel writes to would corrupt whatever comes there next"
+    )]
     fn abandon(&mut self) {
         self.buffers.leak();
         std::mem::forget(std::mem::replace(&mut self.connections, Slots::new()));

@@ -165,8 +165,7 @@ impl RingTransport {
         if self.armed_deadline.is_some_and(|armed| armed <= at) {
             return;
         }
-        *self.armed_timespec =
-            Timespec::new().sec(at / 1_000_000_000).nsec((at % 1_000_000_000) as u32);
+        *self.armed_timespec = Timespec::new().sec(at / 1_000_000_000).nsec((at % 1_000_000_000) as u32);
         let timespec: *const Timespec = &*self.armed_timespec;
         let token = Token::Timeout.pack();
         let entry = if self.armed_deadline.is_some() {
