@@ -1,7 +1,8 @@
 //! Where consumers ask: `GET /lookup` over keep-alive connections, one request at a time on each.
 //!
 //! A request has the time at which it was due. When no connection is free it waits here, and its latency counts from
-//! when it was due all the same.
+//! when it was due all the same. Beside it stands the answer time, from the moment the generator came round to it: the
+//! difference is what the generator itself was late, on a busy machine the larger part of the tail.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ const WAITING_MAX: usize = 100_000;
 struct Inquiry {
     topic: usize,
     due_ns: u64,
+    /// When the generator came round to it.
+    asked_ns: u64,
     sent_ns: u64,
 }
 
@@ -45,6 +48,7 @@ pub(crate) struct Desk<'a> {
     /// Requests due in this span count, in ns.
     recorded_ns: Range<u64>,
     latency: Latencies,
+    answer: Latencies,
     lateness: Latencies,
     verified: u64,
     answer_bytes: u64,
@@ -70,6 +74,7 @@ impl<'a> Desk<'a> {
             waiting: VecDeque::new(),
             recorded_ns: 0..0,
             latency: Latencies::new(),
+            answer: Latencies::new(),
             lateness: Latencies::new(),
             verified: 0,
             answer_bytes: 0,
@@ -90,7 +95,12 @@ impl<'a> Desk<'a> {
         &self.latency
     }
 
-    /// From the moment a request was due to its being written.
+    /// The same without the generator's own delay; waiting for a connection is still in it.
+    pub(crate) fn answer(&self) -> &Latencies {
+        &self.answer
+    }
+
+    /// The generator's own delay.
     pub(crate) fn lateness(&self) -> &Latencies {
         &self.lateness
     }
@@ -120,10 +130,14 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// Too many are waiting.
     pub(crate) fn ask(&mut self, topic: usize, due_ns: u64) -> Result<(), BenchError> {
+        let asked_ns = clock::now_ns();
         if self.waiting.len() == WAITING_MAX {
             return Err(BenchError::Deadline("the server fell behind the rate of lookups".into()));
         }
-        self.waiting.push_back(Inquiry { topic, due_ns, sent_ns: 0 });
+        if self.recorded_ns.contains(&due_ns) {
+            self.lateness.record(asked_ns.saturating_sub(due_ns), 1);
+        }
+        self.waiting.push_back(Inquiry { topic, due_ns, asked_ns, sent_ns: asked_ns });
         Ok(())
     }
 
@@ -153,9 +167,6 @@ impl<'a> Desk<'a> {
             return Err(BenchError::Protocol("the server does not read its request".into()));
         }
         asker.inquiry = Some(Inquiry { sent_ns, ..inquiry });
-        if self.recorded_ns.contains(&inquiry.due_ns) {
-            self.lateness.record(sent_ns.saturating_sub(inquiry.due_ns), 1);
-        }
         Ok(())
     }
 
@@ -182,6 +193,7 @@ impl<'a> Desk<'a> {
         let inquiry = inquiry.ok_or_else(|| BenchError::Protocol("an answer without a request".into()))?;
         if self.recorded_ns.contains(&inquiry.due_ns) {
             self.latency.record(now_ns.saturating_sub(inquiry.due_ns), 1);
+            self.answer.record(now_ns.saturating_sub(inquiry.asked_ns), 1);
         }
         check_head(&response, input.len())?;
         ledger.check(inquiry.topic, inquiry.sent_ns, &response.body)?;

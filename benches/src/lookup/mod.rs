@@ -164,6 +164,7 @@ fn report(settings: &Settings, fleet: &Fleet, engine: &Engine<'_>, moments: &Mom
         .with("server_resident_bytes", end.resident_bytes())
         .with("server_peak_bytes", end.server_memory.map(|memory| memory.peak_bytes))
         .with_latencies("lookup_us", desk.latency())
+        .with_latencies("answer_us", desk.answer())
         .with_latencies("command_us", crowd.latency())
         .with_latencies("send_lateness_us", desk.lateness())
         .with("commands_over_1s", crowd.late())
