@@ -184,6 +184,9 @@ impl PeerTask {
             self.peer.address,
             quote(self.info.version.as_bytes())
         );
+        if announced_http(&self.info).is_none() {
+            error!("LOOKUPD({}): no broadcast address, it cannot be asked for channels", self.peer.address);
+        }
         self.learn_http_address().await;
         self.peer.tried.open();
         self.register_everything(&mut conversation).await?;
@@ -192,20 +195,12 @@ impl PeerTask {
 
     /// Looks up where the peer can be asked for channels.
     async fn learn_http_address(&self) {
-        let host = &self.info.broadcast_address;
-        if host.is_empty() {
-            error!("LOOKUPD({}): no broadcast address, it cannot be asked for channels", self.peer.address);
-            return self.peer.http.set(None);
-        }
-        let Ok(port) = u16::try_from(self.info.http_port) else {
-            error!("LOOKUPD({}): no HTTP port, it cannot be asked for channels", self.peer.address);
-            return self.peer.http.set(None);
-        };
+        let Some((host, port)) = announced_http(&self.info) else { return self.peer.http.set(None) };
         match self.resolver.resolve(host, port, CONNECT_TIMEOUT).await {
             Ok(addresses) => {
                 self.peer.http.set(Some(HttpAddress { authority: join_host_port(host, port), addresses }));
             }
-            // What was known of an earlier connection may still be right.
+            // What was known before may still be right.
             Err(failed) => {
                 error!("LOOKUPD({}): failed to look up its broadcast address - {failed}", self.peer.address);
             }
@@ -257,9 +252,7 @@ impl PeerTask {
         debug!("LOOKUPD({}): sending heartbeat", self.peer.address);
         conversation.send(lookup::PING).await?;
         conversation.reply().await?;
-        if !self.info.broadcast_address.is_empty() {
-            self.learn_http_address().await;
-        }
+        self.learn_http_address().await;
         Ok(())
     }
 }
@@ -273,6 +266,12 @@ fn registrant<'a>(config: &'a Config, hostname: &'a str) -> Registrant<'a> {
         version: NSQ_VERSION,
         topology: config.limits.topology.as_ref(),
     }
+}
+
+/// Host and port of a peer's HTTP interface, if what it told can be one.
+fn announced_http(info: &PeerInfo) -> Option<(&str, u16)> {
+    let port = u16::try_from(info.http_port).ok().filter(|port| *port > 0)?;
+    (!info.broadcast_address.is_empty()).then_some((info.broadcast_address.as_str(), port))
 }
 
 fn reply_size_max(config: &Config) -> u32 {
@@ -331,6 +330,19 @@ mod tests {
     fn what_goes_is_unregistered() {
         assert_eq!(encode(&Change::removed("t", None)), b"UNREGISTER t\n");
         assert_eq!(encode(&Change::removed("t", Some("c"))), b"UNREGISTER t c\n");
+    }
+
+    #[test]
+    fn a_peer_without_a_usable_http_address_has_none() {
+        let info = |host: &str, http_port| PeerInfo {
+            broadcast_address: host.into(),
+            http_port,
+            ..PeerInfo::default()
+        };
+        assert_eq!(announced_http(&info("h", 4161)), Some(("h", 4161)));
+        for unusable in [info("", 4161), info("h", 0), info("h", -1), info("h", 65536)] {
+            assert_eq!(announced_http(&unusable), None);
+        }
     }
 
     #[test]

@@ -336,6 +336,21 @@ fn a_topic_waits_for_nobody_where_nobody_can_be_asked() {
 }
 
 #[test]
+fn a_peer_that_is_silent_from_the_start_delays_a_topic_only_while_it_is_tried() {
+    let silent = FakePeer::with(|_, _| Reply::Silence);
+    let good = FakeWeb::channels(&["c"]);
+    let other = FakePeer::beside(&good);
+    on_core(&[&flag(&silent), &flag(&other)], &[], async |bench| {
+        let started = Instant::now();
+        assert_eq!(bench.discover("t").await, names(&["c"]));
+        assert!(started.elapsed() < Duration::from_secs(3));
+        let started = Instant::now();
+        bench.discover("u").await;
+        assert!(started.elapsed() < Duration::from_millis(500), "the first attempt is over");
+    });
+}
+
+#[test]
 fn the_stop_answers_the_discoveries_under_way() {
     let hangs = FakeWeb::silent();
     let peer = FakePeer::beside(&hangs);
