@@ -24,7 +24,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pause after an accept that found nothing: another core was faster, or the kernel does not wait on our behalf.
 const LOST_RACE_PAUSE: Duration = Duration::from_millis(10);
 /// How long a stop waits for answers under way.
-pub const STOP_GRACE: Duration = Duration::from_millis(500);
+pub(super) const STOP_GRACE: Duration = Duration::from_millis(500);
 const STOP_POLL: Duration = Duration::from_millis(5);
 
 /// Serves HTTP on `listener`, a listening TCP or unix stream socket, until [`HttpContext::stop`]; returns when the

@@ -88,7 +88,7 @@ impl HttpContext {
     }
 
     /// Ends [`serve`]: nothing is accepted any more, idle connections close at once, the others after the answer
-    /// under way or [`accept::STOP_GRACE`], whichever is first.
+    /// under way or after half a second, whichever is first.
     pub fn stop(&self) {
         self.stopping.set(true);
         if let Some(acceptor) = self.acceptor.borrow_mut().take() {
