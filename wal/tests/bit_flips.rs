@@ -1,5 +1,7 @@
 //! Rot: whatever is flipped, zeroed or swapped, nothing corrupt is delivered, and nothing vanishes in silence.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use nsq_wal::disk::fault::{Chance, FaultDisk};
@@ -96,7 +98,7 @@ fn random_damage_of_several_segments_is_harmless_or_named() {
         for _ in 0..1 + chance.below(4) {
             let path = &paths[chance.below(paths.len() as u64) as usize];
             let kind = chance.below(4);
-            let at = chance.next() as usize;
+            let at = chance.draw() as usize;
             disk.damage(path, |bytes| match kind {
                 0 => {
                     let at = at % bytes.len();

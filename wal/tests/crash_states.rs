@@ -1,5 +1,7 @@
 //! Random work, a crash at a random operation (also of recovery), and the promise of each level afterwards.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use nsq_wal::disk::fault::{Chance, Fault, FaultPlan};

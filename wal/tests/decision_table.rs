@@ -1,5 +1,7 @@
 //! Every row of the decision table, on a log that was damaged for it.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! The life of a log without faults: what goes in comes out, also after a stop.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use nsq_wal::disk::fault::{Chance, FaultDisk};

@@ -1,5 +1,7 @@
 //! The n-th operation fails, for every n: nothing is promised that does not hold, and nothing hangs.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use nsq_wal::disk::fault::{Chance, Fault, FaultDisk, FaultPlan};

@@ -92,7 +92,7 @@ impl Chance {
     }
 
     /// The next 64 bits (splitmix64).
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -102,7 +102,7 @@ impl Chance {
 
     /// Below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        if end == 0 { 0 } else { self.next() % end }
+        if end == 0 { 0 } else { self.draw() % end }
     }
 
     /// True `n` times out of 100.
@@ -252,7 +252,7 @@ impl FaultDisk {
 
 fn garble(sector: &mut [u8], chance: &mut Chance) {
     for byte in sector {
-        *byte ^= chance.next() as u8;
+        *byte ^= chance.draw() as u8;
     }
 }
 

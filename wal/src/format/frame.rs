@@ -136,8 +136,7 @@ impl FrameHeader {
         let end = (self.record_offset as usize)
             .saturating_add(self.record_len as usize)
             .saturating_add(table_bytes(self.record_len as usize));
-        frame_len >= BLOCK_BYTES
-            && frame_len <= FRAME_BYTES_MAX
+        (BLOCK_BYTES..=FRAME_BYTES_MAX).contains(&frame_len)
             && frame_len.is_multiple_of(BLOCK_BYTES)
             && self.record_offset as usize >= FRAME_HEADER_BYTES
             && self.record_offset.is_multiple_of(8)
@@ -225,7 +224,7 @@ mod tests {
             FrameHeader { frame_len: 0, ..sample() },
             FrameHeader { record_len: 8192, ..sample() },
             FrameHeader { record_offset: 8, ..sample() },
-            FrameHeader { record_offset: u32::MAX & !7, ..sample() },
+            FrameHeader { record_offset: !7, ..sample() },
         ] {
             let (bytes, _) = bad.encode(&seed);
             assert_eq!(FrameHeader::decode(&bytes, &seed), None);

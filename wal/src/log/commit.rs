@@ -1,5 +1,6 @@
 //! From a closed frame to a released one.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::gather::{ClosedFrame, FrameRun};
@@ -275,11 +276,11 @@ impl Log {
     /// Moves the end of the durable prefix, and does what waited for it.
     pub(super) fn on_durable(&mut self, frame_seq: u64) {
         self.durable_seq = self.durable_seq.max(frame_seq);
-        while let Some((_, until)) = self.reservations.pop_front_if(|(seq, _)| *seq <= frame_seq) {
+        while let Some(until) = pop_covered(&mut self.reservations, frame_seq) {
             self.id_durable_until = self.id_durable_until.max(until);
         }
         self.release_held();
-        while let Some((_, segment)) = self.retiring.pop_front_if(|(seq, _)| *seq <= frame_seq) {
+        while let Some(segment) = pop_covered(&mut self.retiring, frame_seq) {
             self.recycle(segment);
         }
         if self.is_all_durable() {
@@ -421,6 +422,13 @@ impl Log {
             _ => {}
         }
     }
+}
+
+/// Takes the first of `queue` if its frame is covered by the durable prefix.
+fn pop_covered(queue: &mut VecDeque<(u64, u64)>, durable_seq: u64) -> Option<u64> {
+    let (_, value) = *queue.front().filter(|(frame_seq, _)| *frame_seq <= durable_seq)?;
+    queue.pop_front();
+    Some(value)
 }
 
 struct FrameBody {

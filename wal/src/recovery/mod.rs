@@ -334,7 +334,8 @@ impl Recovery<'_> {
             let frame_seq = self.next_frame_seq;
             if vouched_below.is_some_and(|end| frame_seq >= end) {
                 // A later segment took over here; what lies behind was cut off.
-                return Ok(self.end_at(Row::B, scan.segment_seq, offset));
+                self.end_at(Row::B, scan.segment_seq, offset);
+                return Ok(());
             }
             let seen = scan.look(offset, frame_seq, chain)?;
             if let (Found::Good, Some((header, crc))) = (seen.found, seen.header) {
@@ -365,10 +366,14 @@ impl Recovery<'_> {
                     chain = Some(crc);
                     offset += u64::from(header.frame_len);
                 }
-                (Row::A | Row::B | Row::H, _) => return Ok(self.end_at(row, scan.segment_seq, offset)),
+                (Row::A | Row::B | Row::H, _) => {
+                    self.end_at(row, scan.segment_seq, offset);
+                    return Ok(());
+                }
                 (Row::C | Row::D, header) => {
                     self.cut(scan, verdict, &behind, header.map(|(h, _)| h))?;
-                    return Ok(self.end_at(row, scan.segment_seq, offset));
+                    self.end_at(row, scan.segment_seq, offset);
+                    return Ok(());
                 }
                 (Row::E | Row::F | Row::G | Row::I | Row::J | Row::K, _) => {
                     let path = self.path.join(segment_name(scan.segment_seq));
@@ -378,7 +383,8 @@ impl Recovery<'_> {
                         let to = self.dir.last_frame_seq(self.shard).unwrap_or(frame_seq) + 1;
                         self.report.lost.push(Lost::Frames { from: frame_seq, to: to.max(frame_seq + 1) });
                         self.next_frame_seq = to.max(frame_seq);
-                        return Ok(self.end_at(row, scan.segment_seq, offset));
+                        self.end_at(row, scan.segment_seq, offset);
+                        return Ok(());
                     };
                     self.set_aside(scan, offset, next - offset, verdict)?;
                     self.report.lost.push(Lost::Frames { from: frame_seq, to: next_seq });

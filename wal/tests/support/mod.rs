@@ -1,6 +1,6 @@
 //! A log on a faulty disk, its clock, and a model of what it has promised.
 
-#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "every test file uses its own part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub fn broken_paths(disk: &FaultDisk) -> Vec<PathBuf> {
 /// The body of a message, recognisable by topic and sequence.
 pub fn body(topic: TopicId, seq: u64, len: usize) -> Vec<u8> {
     let mut chance = Chance::new(u64::from(topic.0) << 40 ^ seq);
-    (0..len).map(|_| chance.next() as u8).collect()
+    (0..len).map(|_| chance.draw() as u8).collect()
 }
 
 /// Bodies of a payload in delivery form, and their ids; panics unless every message is well-formed.
@@ -86,6 +86,11 @@ pub struct Promise {
     pub next_seq: u64,
 }
 
+/// Answer to a fetch: token, batches, lost ranges.
+pub type Loaded = (u64, Vec<Batch>, Vec<(u64, u64)>);
+/// Messages by sequence: id and body.
+pub type Messages = BTreeMap<u64, (u64, Vec<u8>)>;
+
 pub struct Rig {
     pub disk: FaultDisk,
     pub dir: Option<DataDir>,
@@ -99,7 +104,7 @@ pub struct Rig {
     pub full: bool,
     /// Durable data was damaged: messages may be lost if they are named.
     pub rot: bool,
-    pub loaded: Vec<(u64, Vec<Batch>, Vec<(u64, u64)>)>,
+    pub loaded: Vec<Loaded>,
 }
 
 impl Rig {
@@ -264,11 +269,7 @@ impl Rig {
     }
 
     /// Reads a topic back from `seq` to its end: messages by sequence, and what is lost.
-    pub fn read_all(
-        &mut self,
-        topic: TopicId,
-        mut seq: u64,
-    ) -> (BTreeMap<u64, (u64, Vec<u8>)>, BTreeSet<u64>) {
+    pub fn read_all(&mut self, topic: TopicId, mut seq: u64) -> (Messages, BTreeSet<u64>) {
         let (mut messages, mut lost) = (BTreeMap::new(), BTreeSet::new());
         let end = self.log().state().topic(topic).map_or(0, |t| t.next_seq());
         while seq < end {
