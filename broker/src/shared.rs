@@ -3,8 +3,8 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::config::Config;
 use crate::listeners::Address;
@@ -23,6 +23,7 @@ pub struct Shared {
     lookupd_addresses: Mutex<Vec<String>>,
     lookupd_generation: AtomicU64,
     lookupd_count: AtomicUsize,
+    lookupd_is_null: AtomicBool,
     health: Mutex<Option<String>>,
     unhealthy: AtomicBool,
     stopping: AtomicBool,
@@ -34,11 +35,18 @@ pub struct Shared {
 
 impl Shared {
     /// A healthy process.
-    pub fn new(config: Config, started_at: i64, tcp_address: Address, http_address: Option<Address>, main_thread: UnixStream) -> Self {
+    pub fn new(
+        config: Config,
+        started_at: i64,
+        tcp_address: Address,
+        http_address: Option<Address>,
+        main_thread: UnixStream,
+    ) -> Self {
         Self {
             lookupd_count: AtomicUsize::new(config.lookupd_tcp_addresses.len()),
             lookupd_addresses: Mutex::new(config.lookupd_tcp_addresses.clone()),
             lookupd_generation: AtomicU64::new(0),
+            lookupd_is_null: AtomicBool::new(false),
             config,
             started_at,
             tcp_address,
@@ -83,10 +91,22 @@ impl Shared {
         self.lookupd_count.load(Ordering::Acquire) > 0
     }
 
+    /// Whether the addresses were last set to JSON's `null`, which is no address too, but is shown as it was set.
+    pub fn lookupd_is_null(&self) -> bool {
+        self.lookupd_is_null.load(Ordering::Acquire)
+    }
+
+    /// Takes all addresses away, in the word `null`.
+    pub fn set_lookupd_null(&self) {
+        self.set_lookupd_addresses(Vec::new());
+        self.lookupd_is_null.store(true, Ordering::Release);
+    }
+
     /// Changes the addresses for the life of the process.
     pub fn set_lookupd_addresses(&self, new: Vec<String>) {
         let mut addresses = self.lookupd_addresses.lock().unwrap_or_else(PoisonError::into_inner);
         self.lookupd_count.store(new.len(), Ordering::Release);
+        self.lookupd_is_null.store(false, Ordering::Release);
         *addresses = new;
         self.lookupd_generation.fetch_add(1, Ordering::AcqRel);
     }

@@ -18,7 +18,8 @@ const BAD_SIZE: ApiError = ApiError::too_large("INVALID_VALUE");
 pub(super) fn get(context: &HttpContext, option: &str) -> Result<Reply, ApiError> {
     if option == LOOKUPD && context.shared.lookupd_generation() > 0 {
         let (_, addresses) = context.shared.lookupd_addresses();
-        return Ok(reply::json(json_strings(&addresses)));
+        let is_null = context.shared.lookupd_is_null();
+        return Ok(reply::json(if is_null { "null".to_owned() } else { json_strings(&addresses) }));
     }
     match context.shared.config.render(option) {
         None => Err(INVALID_OPTION),
@@ -44,24 +45,26 @@ pub(super) async fn put(
     }
     match option {
         LOOKUPD => {
-            let addresses = addresses(&value).ok_or(INVALID_VALUE)?;
-            info!("HTTP: {LOOKUPD} is now {addresses:?}");
-            context.shared.set_lookupd_addresses(addresses);
+            match addresses(&value).ok_or(INVALID_VALUE)? {
+                Some(addresses) => context.shared.set_lookupd_addresses(addresses),
+                None => context.shared.set_lookupd_null(),
+            }
             context.core.lookupd_changed();
+            info!("HTTP: {LOOKUPD} is now {:?}", context.shared.lookupd_addresses().1);
         }
         LOG_LEVEL => {
             let level = level(&value).ok_or(INVALID_VALUE)?;
-            info!("HTTP: {LOG_LEVEL} is now {}", level.label());
             log::set_level(level);
+            info!("HTTP: {LOG_LEVEL} is now {}", level.label());
         }
         _ => return Err(INVALID_OPTION),
     }
     get(context, option)
 }
 
-/// A JSON array of texts; `null` is an empty one.
-fn addresses(value: &[u8]) -> Option<Vec<String>> {
-    serde_json::from_slice::<Option<Vec<String>>>(value).ok().map(Option::unwrap_or_default)
+/// A JSON array of texts, or `null`; `None` for anything else.
+fn addresses(value: &[u8]) -> Option<Option<Vec<String>>> {
+    serde_json::from_slice(value).ok()
 }
 
 /// Exactly one of the level words, in any case.
@@ -75,9 +78,9 @@ mod tests {
 
     #[test]
     fn addresses_are_an_array_of_texts_or_null() {
-        assert_eq!(addresses(b"[ \"a:1\", \"b:2\" ]\n").unwrap(), ["a:1", "b:2"]);
-        assert_eq!(addresses(b"[]").unwrap(), Vec::<String>::new());
-        assert_eq!(addresses(b"null").unwrap(), Vec::<String>::new());
+        assert_eq!(addresses(b"[ \"a:1\", \"b:2\" ]\n").unwrap().unwrap(), ["a:1", "b:2"]);
+        assert_eq!(addresses(b"[]").unwrap(), Some(Vec::new()));
+        assert_eq!(addresses(b"null").unwrap(), None);
         for bad in ["a:1", "\"a:1\"", "[1]", "{\"a\":\"b\"}", "[", "[\"a\"]x", "true", "[[\"a\"]]", "\n"] {
             assert_eq!(addresses(bad.as_bytes()), None, "{bad:?}");
         }
