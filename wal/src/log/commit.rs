@@ -44,7 +44,7 @@ impl Log {
         if self.options.durability == Durability::Async {
             for run in closed.runs.iter_mut().filter(|run| !run.released) {
                 run.released = true;
-                let batch = run.batch(closed.unsealed.share(run.range()));
+                let batch = run.batch(closed.unsealed.share(run.range()), None);
                 self.release(batch);
             }
         }
@@ -257,9 +257,11 @@ impl Log {
         while self.in_flight.front().is_some_and(|flight| flight.completed) {
             let Some(mut flight) = self.in_flight.pop_front() else { break };
             self.written_seq = flight.frame_seq;
+            let payload_bytes = flight.runs.iter().map(|run| u64::from(run.fields.payload_len)).sum();
             for run in flight.runs.iter_mut().filter(|run| !run.released) {
                 run.released = true;
-                let batch = run.batch(flight.slice.slice(run.range()));
+                let frame = Some((flight.slice.len(), payload_bytes));
+                let batch = run.batch(flight.slice.slice(run.range()), frame);
                 self.release(batch);
             }
             if self.options.durability == Durability::Sync {
@@ -299,8 +301,10 @@ impl Log {
 
     /// When the next sync of `Write` and `Async` is due.
     pub(super) fn sync_due_at(&self) -> Option<u64> {
+        // During a roll the numbers of the checkpoint are given, and no sync of the old file covers them.
         if self.options.durability == Durability::Sync
             || self.sync_upto.is_some()
+            || !matches!(self.roll, Roll::Idle)
             || self.written_seq == self.durable_seq
             || self.last_real_seq <= self.durable_seq
         {
@@ -313,9 +317,7 @@ impl Log {
     }
 
     fn start_sync(&mut self) {
-        // During a roll the numbers of the checkpoint are given, and no sync of the old file covers them.
-        let may_sync = !self.poisoned && matches!(self.roll, Roll::Idle);
-        if may_sync && self.sync_due_at().is_some_and(|at| at <= self.now_ns) {
+        if !self.poisoned && self.sync_due_at().is_some_and(|at| at <= self.now_ns) {
             self.sync_now();
         }
     }

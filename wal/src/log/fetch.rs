@@ -133,12 +133,12 @@ impl Log {
         let mut batches = Vec::new();
         for flight in &self.in_flight {
             for run in flight.runs.iter().filter(|run| wanted(run)) {
-                batches.push(run.batch(flight.slice.slice(run.range())));
+                batches.push(run.batch(flight.slice.slice(run.range()), None));
             }
         }
         for closed in &self.waiting {
             for run in closed.runs.iter().filter(|run| wanted(run)) {
-                batches.push(run.batch(closed.unsealed.share(run.range())));
+                batches.push(run.batch(closed.unsealed.share(run.range()), None));
             }
         }
         batches.extend(self.gather.find(wanted));

@@ -21,11 +21,13 @@ impl FrameRun {
         self.fields.first_seq + u64::from(self.fields.count)
     }
 
-    pub(super) fn batch(&self, payload: FrameSlice) -> Batch {
+    /// The messages, for the caller. `frame_bytes` and `frame_payload_bytes` are those of the frame, once they are
+    /// known: its padding and records are shared out by payload, so that a cache that counts costs counts memory.
+    pub(super) fn batch(&self, payload: FrameSlice, frame: Option<(usize, u64)>) -> Batch {
         let f = &self.fields;
-        // The padding and the records are shared out by guess: a sixteenth, and at least a block per frame's
-        // worth of small runs would be unfair to none.
-        let cost_bytes = f.payload_len.saturating_add(f.payload_len / 16).saturating_add(128);
+        let len = u64::from(f.payload_len);
+        let cost = frame.map_or(len + len / 16, |(bytes, payload)| bytes as u64 * len / payload.max(1));
+        let cost_bytes = u32::try_from(cost).unwrap_or(u32::MAX);
         Batch {
             topic: f.topic,
             first_seq: f.first_seq,
@@ -252,14 +254,18 @@ impl Gather {
         let first = self.runs.iter().rposition(|run| run.released).map_or(0, |i| i + 1);
         for run in &mut self.runs[first..] {
             run.released = true;
-            release(run.batch(arena.share(run.range())));
+            release(run.batch(arena.share(run.range()), None));
         }
     }
 
     /// The run of the open frame with `topic` and `seq`, and those of the topic behind it.
     pub(super) fn find(&self, mut wanted: impl FnMut(&FrameRun) -> bool) -> Vec<Batch> {
         let Some(arena) = &self.arena else { return Vec::new() };
-        self.runs.iter().filter(|run| wanted(run)).map(|run| run.batch(arena.share(run.range()))).collect()
+        self.runs
+            .iter()
+            .filter(|run| wanted(run))
+            .map(|run| run.batch(arena.share(run.range()), None))
+            .collect()
     }
 
     /// True if a run of the open frame satisfies `wanted`.

@@ -369,6 +369,7 @@ impl Log {
         }
         self.write_marker();
         self.pump();
+        self.space.forget_retry(self.now_ns);
         self.retry_reads();
     }
 

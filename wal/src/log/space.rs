@@ -107,6 +107,11 @@ impl Space {
         self.retry_at
     }
 
+    /// Ends a retry that is due and that nobody made use of: a timer in the past would never let the core sleep.
+    pub(super) fn forget_retry(&mut self, now_ns: u64) {
+        self.retry_at = self.retry_at.filter(|at| *at > now_ns);
+    }
+
     /// True if nobody has asked for it before.
     pub(super) fn request_retirement(&mut self, segment: u64) -> bool {
         self.retirements.insert(segment)
