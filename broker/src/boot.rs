@@ -111,7 +111,8 @@ fn run(config: Config) -> Result<u8, StartError> {
     let shards = if config.shards > 0 { config.shards } else { cores.clamp(SHARDS_MIN, 64) as u16 };
     let data = open_data(&disk, &config, shards)?;
     let placement = Placement::new(data.shard_count(), cores as u16);
-    let config = config.with_bound_ports(listeners.tcp.port(), listeners.http.as_ref().and_then(Listener::port));
+    let config =
+        config.with_bound_ports(listeners.tcp.port(), listeners.http.as_ref().and_then(Listener::port));
     let shared = Arc::new(Shared::new(
         config,
         started_at,

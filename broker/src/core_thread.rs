@@ -98,8 +98,9 @@ impl<T: Transport> Doorbells<T> {
     }
 
     fn leave(&self, of: u16, transport: &T, cores: u16) -> io::Result<()> {
-        let doorbells: io::Result<Vec<_>> =
-            (0..cores).map(|peer| if peer == of { Ok(None) } else { transport.doorbell().map(Some) }).collect();
+        let doorbells: io::Result<Vec<_>> = (0..cores)
+            .map(|peer| if peer == of { Ok(None) } else { transport.doorbell().map(Some) })
+            .collect();
         self.0.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(of)] = doorbells?;
         Ok(())
     }
@@ -125,7 +126,9 @@ pub fn spawn<T: Transport + 'static>(
         .ring_depth(EXECUTOR_RING_DEPTH)
         .preempt_timer(EXECUTOR_PREEMPT)
         .spawn(move || run(common, seat))
-        .map_err(|error| CoreError::System("failed to start an executor", io::Error::other(error.to_string())))
+        .map_err(|error| {
+            CoreError::System("failed to start an executor", io::Error::other(error.to_string()))
+        })
 }
 
 async fn run<T: Transport + 'static>(common: Arc<Common<T>>, seat: Seat) -> LastFrames {
@@ -178,8 +181,8 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, seat: Seat) -> Last
 }
 
 fn open_transport<T: Transport>(common: &Common<T>, id: u16) -> Result<T, CoreError> {
-    let transport =
-        T::open(&Options::default()).map_err(|error| CoreError::System("failed to set up io_uring", error))?;
+    let transport = T::open(&Options::default())
+        .map_err(|error| CoreError::System("failed to set up io_uring", error))?;
     common
         .doorbells
         .leave(id, &transport, common.placement.cores())

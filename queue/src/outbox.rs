@@ -1,6 +1,7 @@
 //! What leaves a shard: to the broker, or to the other side of the queue.
 
-use crate::output::Output;
+use crate::ids::{ConsumerId, RawMessageId};
+use crate::output::{Cause, Command, Output};
 use crate::peer::PeerMessage;
 use std::collections::VecDeque;
 
@@ -18,6 +19,19 @@ impl Outbox {
 
     pub(crate) fn push(&mut self, output: Output) {
         self.outputs.push_back(output);
+    }
+
+    /// Says what was wrong with a command that came as an input.
+    pub(crate) fn failed(
+        &mut self,
+        consumer: ConsumerId,
+        command: Command,
+        id: &RawMessageId,
+        result: Result<(), Cause>,
+    ) {
+        if let Err(cause) = result {
+            self.push(Output::Failed { consumer, command, id: *id, cause });
+        }
     }
 
     pub(crate) fn send(&mut self, core: u16, message: PeerMessage) {

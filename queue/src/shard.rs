@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::ids::{ChannelId, ConsumerId, RawMessageId, Token, TopicKey, Waiter};
 use crate::input::{Input, Now, RestoredChannel};
 use crate::outbox::Outbox;
-use crate::output::{Output, PublishError};
+use crate::output::{Cause, Command, Output, PublishError};
 use crate::peer::PeerMessage;
 use crate::stats::{CacheStats, ChannelStats, TopicStats};
 use crate::topic_side::TopicSide;
@@ -55,9 +55,18 @@ impl Shard {
                 out.push(Output::Subscribed { consumer, result });
             }
             Input::Credit { consumer, credit } => channels.credit(consumer, credit),
-            Input::Finish { consumer, id } => channels.finish(now, consumer, &id, out),
-            Input::Requeue { consumer, id, delay_ns } => channels.requeue(now, consumer, &id, delay_ns, out),
-            Input::Touch { consumer, id } => channels.touch(now, consumer, &id, out),
+            Input::Finish { consumer, id } => {
+                let result = channels.finish(now, consumer, &id, out);
+                out.failed(consumer, Command::Finish, &id, result);
+            }
+            Input::Requeue { consumer, id, delay_ns } => {
+                let result = channels.requeue(now, consumer, &id, delay_ns, out);
+                out.failed(consumer, Command::Requeue, &id, result);
+            }
+            Input::Touch { consumer, id } => {
+                let result = channels.touch(now, consumer, &id);
+                out.failed(consumer, Command::Touch, &id, result);
+            }
             Input::Writable { consumer, writable } => channels.writable(consumer, writable),
             Input::Closing { consumer } => channels.closing(consumer),
             Input::Leave { consumer } => channels.leave(consumer, out),
@@ -95,19 +104,26 @@ impl Shard {
         self.topics.publish(topic, count, waiter)
     }
 
-    /// FIN, as [`Input::Finish`].
-    pub fn finish(&mut self, now: Now, consumer: ConsumerId, id: &RawMessageId) {
-        self.channels.finish(now, consumer, id, &mut self.out);
+    /// FIN, as [`Input::Finish`], but what is wrong with it is returned: its error keeps its place among the answers
+    /// of the connection.
+    pub fn finish(&mut self, now: Now, consumer: ConsumerId, id: &RawMessageId) -> Result<(), Cause> {
+        self.channels.finish(now, consumer, id, &mut self.out)
     }
 
-    /// REQ, as [`Input::Requeue`].
-    pub fn requeue(&mut self, now: Now, consumer: ConsumerId, id: &RawMessageId, delay_ns: u64) {
-        self.channels.requeue(now, consumer, id, delay_ns, &mut self.out);
+    /// REQ, as [`Input::Requeue`]; see [`Shard::finish`].
+    pub fn requeue(
+        &mut self,
+        now: Now,
+        consumer: ConsumerId,
+        id: &RawMessageId,
+        delay_ns: u64,
+    ) -> Result<(), Cause> {
+        self.channels.requeue(now, consumer, id, delay_ns, &mut self.out)
     }
 
-    /// TOUCH, as [`Input::Touch`].
-    pub fn touch(&mut self, now: Now, consumer: ConsumerId, id: &RawMessageId) {
-        self.channels.touch(now, consumer, id, &mut self.out);
+    /// TOUCH, as [`Input::Touch`]; see [`Shard::finish`].
+    pub fn touch(&mut self, now: Now, consumer: ConsumerId, id: &RawMessageId) -> Result<(), Cause> {
+        self.channels.touch(now, consumer, id)
     }
 
     /// RDY, as [`Input::Credit`].

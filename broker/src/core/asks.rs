@@ -7,7 +7,7 @@ use crate::transport::Slot;
 
 /// Who asked.
 #[derive(Debug, Clone)]
-pub enum Asker {
+pub(super) enum Asker {
     /// A task of this core's executor, an HTTP handler say.
     Task(Pending),
     /// Another core, which knows the request by `number`.

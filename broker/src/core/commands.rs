@@ -1,8 +1,8 @@
 //! Commands of connections: from the session's events to queue and log.
 
 use nsq_protocol::frame::{self, FRAME_HEADER_SIZE, encode_response};
-use nsq_protocol::{Command, IdentifyReply, Messages, Step, WireError};
-use nsq_queue::{ConsumerId, Input};
+use nsq_protocol::{Command, IdentifyReply, Messages, Step, WireError, error::cause};
+use nsq_queue::{Cause, ConsumerId, Input};
 
 use crate::core::connection::{Connection, Delivery, Hold, INPUT_BYTES_PAUSE};
 use crate::core::engine::{Action, Engine};
@@ -157,10 +157,20 @@ impl Engine {
         let consumer = ConsumerId(slot.to_u64());
         match command {
             Command::Pub { topic, body } => {
-                let publish = Publish { topic, verb: PublishVerb::Pub, defer_ms: 0, count: 1, body_bytes: body.len() as u64 };
+                let publish = Publish {
+                    topic,
+                    verb: PublishVerb::Pub,
+                    defer_ms: 0,
+                    count: 1,
+                    body_bytes: body.len() as u64,
+                };
                 self.publish_for(slot, connection, publish, std::iter::once(body));
             }
-            Command::Fin { id } => self.queue.finish(self.now, consumer, id),
+            Command::Fin { id } => {
+                if let Err(why) = self.queue.finish(self.now, consumer, id) {
+                    answer_failed(connection, &WireError::fin_failed(id, cause_text(why)));
+                }
+            }
             Command::Rdy { count } => {
                 self.queue.credit(consumer, count.min(u64::from(u32::MAX)) as u32);
             }
@@ -175,8 +185,16 @@ impl Engine {
                 self.publish_for(slot, connection, publish, messages);
             }
             Command::MpubTopic { topic } => self.mpub_topic(slot, connection, topic),
-            Command::Req { id, delay_ns } => self.queue.requeue(self.now, consumer, id, delay_ns),
-            Command::Touch { id } => self.queue.touch(self.now, consumer, id),
+            Command::Req { id, delay_ns } => {
+                if let Err(why) = self.queue.requeue(self.now, consumer, id, delay_ns) {
+                    answer_failed(connection, &WireError::req_failed(id, cause_text(why)));
+                }
+            }
+            Command::Touch { id } => {
+                if let Err(why) = self.queue.touch(self.now, consumer, id) {
+                    answer_failed(connection, &WireError::touch_failed(id, cause_text(why)));
+                }
+            }
             Command::Dpub { topic, delay_ns, body } => {
                 let publish = Publish {
                     topic,
@@ -190,7 +208,9 @@ impl Engine {
             Command::Sub { topic, channel } => self.subscribe(slot, connection, topic, channel),
             Command::Cls => {
                 self.queue.handle(self.now, Input::Closing { consumer });
-                connection.replies.push(Answer::Frame(frame::CLOSE_WAIT_FRAME.as_slice().into()), &mut connection.output);
+                connection
+                    .replies
+                    .push(Answer::Frame(frame::CLOSE_WAIT_FRAME.as_slice().into()), &mut connection.output);
             }
             Command::Identify(reply) => self.identified(slot, connection, &reply),
             // Only handed out where an auth server is configured, which this version refuses at start.
@@ -214,6 +234,18 @@ impl Engine {
         let mut frame = Vec::with_capacity(reply.payload.len() + FRAME_HEADER_SIZE);
         encode_response(&mut frame, &reply.payload);
         connection.replies.push(Answer::Frame(frame.into()), &mut connection.output);
+    }
+}
+
+/// The error of a FIN, REQ or TOUCH, which is not fatal, in its place among the answers.
+fn answer_failed(connection: &mut Connection, error: &WireError) {
+    connection.replies.push(Answer::frame(error), &mut connection.output);
+}
+
+fn cause_text(why: Cause) -> &'static str {
+    match why {
+        Cause::NotOwner => cause::NOT_OWNER,
+        _ => cause::NOT_IN_FLIGHT,
     }
 }
 

@@ -140,7 +140,13 @@ pub struct Delivery {
 
 impl Connection {
     /// A fresh connection.
-    pub fn new(remote_ip: String, remote_address: Arc<str>, connected_at: i64, now: u64, limits: &Limits) -> Self {
+    pub fn new(
+        remote_ip: String,
+        remote_address: Arc<str>,
+        connected_at: i64,
+        now: u64,
+        limits: &Limits,
+    ) -> Self {
         Self {
             session: Session::new(remote_ip, limits),
             replies: Replies::default(),
@@ -204,7 +210,11 @@ impl Connection {
             connected_at: self.connected_at,
             topology_zone: identity.topology.zone.clone(),
             topology_region: identity.topology.region.clone(),
-            publish_counts: self.publish_counts.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+            publish_counts: self
+                .publish_counts
+                .iter()
+                .map(|(name, count)| (name.to_string(), *count))
+                .collect(),
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::any::Any;
 
 use nsq_queue::{Batch, ChannelId, Input, QueueRecord};
-use nsq_wal::{
-    Event, Io, IoDone, IoResult, IoTag, Log, Placed, Publish, ReadBuf, Record, Refused, TopicId,
-};
+use nsq_wal::{Event, Io, IoDone, IoResult, IoTag, Log, Placed, Publish, ReadBuf, Record, Refused, TopicId};
 
 use crate::control::CoreHandle;
 use crate::core::engine::Engine;
@@ -209,7 +207,13 @@ impl Engine {
                 match io {
                     Io::Write { file, offset, buf, dsync, .. } => {
                         let fd = file.raw_fd();
-                        transport.write_file(tag, fd, offset, Box::new(FrameMemory { frame: buf, file }), dsync);
+                        transport.write_file(
+                            tag,
+                            fd,
+                            offset,
+                            Box::new(FrameMemory { frame: buf, file }),
+                            dsync,
+                        );
                     }
                     Io::Read { file, offset, buf, .. } => {
                         let fd = file.raw_fd();

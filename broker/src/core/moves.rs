@@ -65,7 +65,7 @@ impl Engine {
         again: bool,
     ) {
         let core = self.placement.core_of_channel(&topic, &channel);
-        if core != self.id && self.may_move(connection) {
+        if core != self.id {
             connection.suspended = Some(Suspended::Subscribe { topic, channel, again });
             return self.begin_move(slot, connection, core);
         }
@@ -109,7 +109,10 @@ impl Engine {
             Err(error) => {
                 connection.channel = None;
                 match (suspended, error) {
-                    (Some(Suspended::Subscribe { topic, channel, again: false }), SubscribeError::NoSuchChannel) => {
+                    (
+                        Some(Suspended::Subscribe { topic, channel, again: false }),
+                        SubscribeError::NoSuchChannel,
+                    ) => {
                         self.subscribe_to(slot, connection, topic, channel, true);
                     }
                     (Some(Suspended::Subscribe { topic, channel, .. }), SubscribeError::TooManyConsumers) => {

@@ -39,12 +39,7 @@ pub(super) enum Delayed {
     /// Of connections of another core.
     Forward(u16, Box<Forward>),
     /// Of an HTTP handler.
-    Request {
-        asker: Asker,
-        topic: String,
-        defer_ms: u32,
-        bodies: Vec<Bytes>,
-    },
+    Request { asker: Asker, topic: String, defer_ms: u32, bodies: Vec<Bytes> },
 }
 
 /// The publish was not taken: its topic is going away, or its log takes no more.
@@ -111,8 +106,7 @@ impl Engine {
         if self.logs.refuses_publishes(shard) {
             return Err(Refused);
         }
-        let first_seq =
-            self.queue.publish(topic, publish.count, waiter).map_err(|_| Refused)?;
+        let first_seq = self.queue.publish(topic, publish.count, waiter).map_err(|_| Refused)?;
         let record = nsq_wal::Publish {
             topic: topic_id(topic),
             first_seq,
@@ -136,8 +130,7 @@ impl Engine {
         bodies: impl Iterator<Item = &'a [u8]> + Clone,
         waiter: Waiter,
     ) -> Result<(), Refused> {
-        let first_seq =
-            self.queue.publish(topic, publish.count, waiter).map_err(|_| Refused)?;
+        let first_seq = self.queue.publish(topic, publish.count, waiter).map_err(|_| Refused)?;
         let first_id = self.memory_message;
         self.memory_message += u64::from(publish.count);
         let mut payload =
@@ -151,8 +144,14 @@ impl Engine {
         }
         let payload = payload.freeze();
         let cost_bytes = payload.len() as u32;
-        let batch =
-            Batch { first_seq, first_id, count: publish.count, defer_ms: publish.defer_ms, payload, cost_bytes };
+        let batch = Batch {
+            first_seq,
+            first_id,
+            count: publish.count,
+            defer_ms: publish.defer_ms,
+            payload,
+            cost_bytes,
+        };
         self.queue.handle(self.now, Input::Appended { topic, batch });
         Ok(())
     }

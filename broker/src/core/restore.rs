@@ -27,7 +27,9 @@ impl Engine {
         let mut all = Vec::new();
         for (shard, log) in self.logs.iter_mut() {
             drop_ephemeral_channels(log);
-            all.extend(log.state().topics().map(|(id, topic)| remember(topic_key(shard, id), topic, wall_ns)));
+            all.extend(
+                log.state().topics().map(|(id, topic)| remember(topic_key(shard, id), topic, wall_ns)),
+            );
         }
         for Remembered { key, name, topic, channels } in all {
             let input = Input::TopicOpen {

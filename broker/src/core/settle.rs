@@ -1,7 +1,7 @@
 //! The second half of a turn: what the queue wants done, answers, and bytes for clients.
 
-use nsq_protocol::{WireError, error::cause};
-use nsq_queue::{Cause, Command, ConsumerId, Input, Output, Waiter};
+use nsq_protocol::WireError;
+use nsq_queue::{ConsumerId, Input, Output, Waiter};
 
 use crate::control::Response;
 use crate::core::connection::{Connection, Hold, OUTPUT_BYTES_MAX, REPLIES_WAITING_MAX};
@@ -59,20 +59,8 @@ impl Engine {
                 let waiter = Waiter { origin, connection, reply: first_reply };
                 self.answer_waiter(waiter, count, result.is_ok());
             }
-            Output::Failed { consumer, command, id, cause } => {
-                let cause = match cause {
-                    Cause::NotOwner => cause::NOT_OWNER,
-                    _ => cause::NOT_IN_FLIGHT,
-                };
-                let error = match command {
-                    Command::Finish => WireError::fin_failed(&id, cause),
-                    Command::Requeue => WireError::req_failed(&id, cause),
-                    Command::Touch => WireError::touch_failed(&id, cause),
-                };
-                self.with_consumer(consumer, |connection| {
-                    connection.replies.push(Answer::frame(&error), &mut connection.output);
-                });
-            }
+            // FIN, REQ and TOUCH go in by methods that return what is wrong with them.
+            Output::Failed { .. } => {}
             Output::Subscribed { consumer, result } => {
                 let slot = Slot::from_u64(consumer.0);
                 if let Some(mut connection) = self.connections.take(slot) {
@@ -91,7 +79,9 @@ impl Engine {
             Output::Record { topic, record } => {
                 self.logs.record(shard_of(topic), topic_id(topic), record);
             }
-            Output::Fetch { topic, seq, core } => self.logs.fetch(shard_of(topic), topic_id(topic), seq, core),
+            Output::Fetch { topic, seq, core } => {
+                self.logs.fetch(shard_of(topic), topic_id(topic), seq, core)
+            }
             Output::Peer { core, message } => self.mesh.send(usize::from(core), Mail::Queue(message)),
             Output::AdminDone { token } => {
                 self.answer_ask(token.0);

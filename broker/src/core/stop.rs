@@ -69,7 +69,8 @@ impl Engine {
                 }
             }
             Phase::Quiet => {
-                let all = self.shared.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
+                let all =
+                    self.shared.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
                 if all && !self.has_more_to_do() && self.mesh.is_empty() {
                     self.logs.close(now);
                     self.phase = Phase::Closing;

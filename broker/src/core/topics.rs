@@ -153,7 +153,9 @@ impl Engine {
             Request::DeleteTopic { topic } => self.admin_topic(asker, &topic, Admin::DeleteTopic),
             Request::EmptyTopic { topic } => self.admin_topic(asker, &topic, Admin::EmptyTopic),
             Request::PauseTopic { topic, paused: true } => self.admin_topic(asker, &topic, Admin::PauseTopic),
-            Request::PauseTopic { topic, paused: false } => self.admin_topic(asker, &topic, Admin::UnpauseTopic),
+            Request::PauseTopic { topic, paused: false } => {
+                self.admin_topic(asker, &topic, Admin::UnpauseTopic)
+            }
             Request::DeleteChannel { topic, channel } => {
                 self.admin_channel(asker, &topic, &channel, Admin::DeleteChannel);
             }

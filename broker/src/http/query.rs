@@ -16,7 +16,13 @@ impl From<BadQuery> for ApiError {
 
 /// Decoded keys and values, in order. Values are bytes: an escape may stand for anything.
 #[derive(Debug, Default)]
-pub(super) struct Query<'a>(Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>);
+pub(super) struct Query<'a>(Vec<Pair<'a>>);
+
+#[derive(Debug)]
+struct Pair<'a> {
+    key: Cow<'a, [u8]>,
+    value: Cow<'a, [u8]>,
+}
 
 impl<'a> Query<'a> {
     /// Decodes `key=value&…`. One bad pair makes all of it bad, even if nobody asks for that key.
@@ -31,14 +37,15 @@ impl<'a> Query<'a> {
                 Some(at) => (&pair[..at], &pair[at + 1..]),
                 None => (pair, &[][..]),
             };
-            pairs.push((decode(key, true).ok_or(BadQuery)?, decode(value, true).ok_or(BadQuery)?));
+            let decoded = |raw: &'a [u8]| decode(raw, true).ok_or(BadQuery);
+            pairs.push(Pair { key: decoded(key)?, value: decoded(value)? });
         }
         Ok(Self(pairs))
     }
 
     /// The first value of `key`.
     pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(name, _)| **name == *key.as_bytes()).map(|(_, value)| &**value)
+        self.0.iter().find(|pair| *pair.key == *key.as_bytes()).map(|pair| &*pair.value)
     }
 
     /// The first value of `key` as text, empty where there is none. What is no UTF-8 is replaced, by a character

@@ -170,7 +170,7 @@ pub enum Event {
         /// The memory of the operation; none for a sync.
         buf: Option<IoBuf>,
     },
-    /// Another core, or a [`RemoteWaker`], has rung.
+    /// Another core has rung.
     Doorbell,
     /// The deadline has passed, and is no longer set.
     Timer,

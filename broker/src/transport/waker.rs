@@ -134,13 +134,13 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    /// Starts listening; runs on a glommio executor only. `on_ring` is called before the loop is woken.
-    pub(super) fn new(waker: Rc<LocalWaker>, on_ring: impl Fn() + 'static) -> io::Result<Self> {
+    /// Starts listening; runs on a glommio executor only.
+    pub(super) fn new(waker: Rc<LocalWaker>) -> io::Result<Self> {
         // Blocking on purpose: io_uring fails reads of O_NONBLOCK files with EAGAIN instead of waiting.
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC)?;
         let listened = eventfd.try_clone()?;
         let stop = Rc::new(Cell::new(false));
-        let task = glommio::spawn_local(listen(listened, waker.clone(), stop.clone(), on_ring));
+        let task = glommio::spawn_local(listen(listened, waker.clone(), stop.clone()));
         Ok(Self { eventfd, waker, stop, task: Some(task) })
     }
 
@@ -163,15 +163,12 @@ impl Bell {
     }
 }
 
-async fn listen(eventfd: OwnedFd, waker: Rc<LocalWaker>, stop: Rc<Cell<bool>>, on_ring: impl Fn()) {
+async fn listen(eventfd: OwnedFd, waker: Rc<LocalWaker>, stop: Rc<Cell<bool>>) {
     // SAFETY: the descriptor was just taken out of its owner, so the file is its only owner from here on.
     let file = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
     while !stop.get() {
         match file.read_at(0, size_of::<u64>()).await {
-            Ok(_) => {
-                on_ring();
-                waker.ring();
-            }
+            Ok(_) => waker.ring(),
             Err(_) => {
                 waker.deaf.set(true);
                 waker.ring();

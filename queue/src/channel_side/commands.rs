@@ -7,7 +7,7 @@ use crate::consumer::Consumer;
 use crate::ids::{ChannelKey, ConsumerId, RawMessageId, parse_message_id};
 use crate::input::Now;
 use crate::outbox::Outbox;
-use crate::output::{Cause, Command, Output, QueueRecord, SubscribeError};
+use crate::output::{Cause, Output, QueueRecord, SubscribeError};
 use crate::peer::PeerMessage;
 use crate::time::TimerKey;
 
@@ -68,11 +68,14 @@ impl ChannelSide {
         }
     }
 
-    pub(crate) fn finish(&mut self, now: Now, id: ConsumerId, raw: &RawMessageId, out: &mut Outbox) {
-        let message = match self.take_in_flight(id, raw) {
-            Ok(message) => message,
-            Err(cause) => return fail(id, Command::Finish, raw, cause, out),
-        };
+    pub(crate) fn finish(
+        &mut self,
+        now: Now,
+        id: ConsumerId,
+        raw: &RawMessageId,
+        out: &mut Outbox,
+    ) -> Result<(), Cause> {
+        let message = self.take_in_flight(id, raw)?;
         let channel = &mut self.channels[message.channel];
         channel.finished.add(message.seq);
         if self.config.latency {
@@ -88,6 +91,7 @@ impl ChannelSide {
             consumer.finish_count += 1;
         }
         self.refresh(id);
+        Ok(())
     }
 
     pub(crate) fn requeue(
@@ -97,11 +101,8 @@ impl ChannelSide {
         raw: &RawMessageId,
         delay_ns: u64,
         out: &mut Outbox,
-    ) {
-        let InFlight { channel: index, seq, attempts, .. } = match self.take_in_flight(id, raw) {
-            Ok(message) => message,
-            Err(cause) => return fail(id, Command::Requeue, raw, cause, out),
-        };
+    ) -> Result<(), Cause> {
+        let InFlight { channel: index, seq, attempts, .. } = self.take_in_flight(id, raw)?;
         let channel = &mut self.channels[index];
         channel.requeue_count += 1;
         let mut due_at_ns = 0;
@@ -120,16 +121,15 @@ impl ChannelSide {
             consumer.requeue_count += 1;
         }
         self.refresh(id);
+        Ok(())
     }
 
-    pub(crate) fn touch(&mut self, now: Now, id: ConsumerId, raw: &RawMessageId, out: &mut Outbox) {
-        let (key, timeout_ns) = match self.find_in_flight(id, raw) {
-            Ok(found) => found,
-            Err(cause) => return fail(id, Command::Touch, raw, cause, out),
-        };
-        let Timer::InFlight(message) = self.wheel.payload(key) else { return };
+    pub(crate) fn touch(&mut self, now: Now, id: ConsumerId, raw: &RawMessageId) -> Result<(), Cause> {
+        let (key, timeout_ns) = self.find_in_flight(id, raw)?;
+        let Timer::InFlight(message) = self.wheel.payload(key) else { return Ok(()) };
         let latest = message.delivered_at_ns.saturating_add(self.config.message_timeout_max_ns);
         self.wheel.postpone(key, now.mono_ns.saturating_add(timeout_ns).min(latest));
+        Ok(())
     }
 
     /// The timer of a message that is in flight with this consumer, and how long the consumer may take over it.
@@ -163,8 +163,4 @@ impl ChannelSide {
             _ => unreachable!("invariant: looked at above"),
         }
     }
-}
-
-fn fail(consumer: ConsumerId, command: Command, raw: &RawMessageId, cause: Cause, out: &mut Outbox) {
-    out.push(Output::Failed { consumer, command, id: *raw, cause });
 }

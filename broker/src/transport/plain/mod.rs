@@ -11,7 +11,6 @@ mod files;
 mod outside;
 mod turn;
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
@@ -46,8 +45,6 @@ pub struct PlainTransport {
     outside: Arc<Outside>,
     waker: Rc<LocalWaker>,
     bell: Bell,
-    /// Set by the bell.
-    rung: Rc<Cell<bool>>,
     peers: Vec<Option<PlainDoorbell>>,
     counters: Counters,
 }
@@ -59,9 +56,12 @@ enum Queued {
     HandOver(Slot),
 }
 
-/// Another core's eventfd.
+/// Another core's letter box and its eventfd.
 #[derive(Debug)]
-pub struct PlainDoorbell(RemoteWaker);
+pub struct PlainDoorbell {
+    outside: Arc<Outside>,
+    waker: RemoteWaker,
+}
 
 impl std::fmt::Debug for PlainTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,11 +80,7 @@ impl Transport for PlainTransport {
 
     fn open(options: &Options) -> io::Result<Self> {
         let waker = Rc::new(LocalWaker::default());
-        let rung = Rc::new(Cell::new(false));
-        let bell = Bell::new(waker.clone(), {
-            let rung = rung.clone();
-            move || rung.set(true)
-        })?;
+        let bell = Bell::new(waker.clone())?;
         Ok(Self {
             connections: Slots::new(),
             acceptors: Vec::new(),
@@ -99,14 +95,13 @@ impl Transport for PlainTransport {
             outside: Arc::default(),
             waker,
             bell,
-            rung,
             peers: Vec::new(),
             counters: Counters::default(),
         })
     }
 
     fn doorbell(&self) -> io::Result<PlainDoorbell> {
-        Ok(PlainDoorbell(self.bell.remote_waker()?))
+        Ok(PlainDoorbell { outside: self.outside.clone(), waker: self.bell.remote_waker()? })
     }
 
     fn set_peers(&mut self, peers: Vec<Option<PlainDoorbell>>) {
@@ -115,7 +110,8 @@ impl Transport for PlainTransport {
 
     fn ring_peer(&mut self, core: usize) {
         if let Some(Some(peer)) = self.peers.get(core) {
-            peer.0.wake();
+            peer.outside.ring();
+            peer.waker.wake();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -12,6 +12,8 @@ use super::super::Slot;
 #[derive(Debug, Default)]
 pub(super) struct Outside {
     inner: Mutex<Inner>,
+    /// Another core has rung.
+    rung: AtomicBool,
     accept_rests: AtomicU64,
 }
 
@@ -32,7 +34,15 @@ impl Outside {
 
     pub(super) fn is_empty(&self) -> bool {
         let inner = self.lock();
-        inner.ready.is_empty() && inner.accepted.is_empty()
+        inner.ready.is_empty() && inner.accepted.is_empty() && !self.rung.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_ring(&self) -> bool {
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::Acquire)
     }
 
     pub(super) fn take_ready(&self, into: &mut VecDeque<Slot>) {

@@ -39,14 +39,13 @@ impl PlainTransport {
         !self.events.is_empty()
             || !self.due.is_empty()
             || self.waker.is_rung()
-            || self.rung.get()
             || self.files.has_done()
             || !self.outside.is_empty()
     }
 
     fn look_around(&mut self) {
         self.fire_timers();
-        if self.rung.take() {
+        if self.outside.take_ring() {
             self.report(Event::Doorbell);
         }
         while let Some((listener, socket)) = self.outside.take_accepted() {

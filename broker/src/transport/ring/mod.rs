@@ -111,7 +111,7 @@ impl Transport for RingTransport {
         let ring = setup::build(options)?;
         let buffers = Buffers::register(&ring, options.buffer_count)?;
         let waker = Rc::new(LocalWaker::default());
-        let bell = Bell::new(waker.clone(), || {})?;
+        let bell = Bell::new(waker.clone())?;
         ring.submitter().register_eventfd(bell.eventfd().as_raw_fd())?;
         let mut transport = Self {
             ring,

@@ -1,0 +1,300 @@
+//! Sleeping and being woken.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::rc::Rc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use glommio::timer::Timer;
+
+use super::super::*;
+use super::harness::*;
+use super::on_both_drivers;
+use crate::mesh::{MeshEnd, mesh};
+
+on_both_drivers!(
+    an_idle_core_sleeps,
+    a_deadline_is_kept_asleep_and_awake,
+    a_deadline_can_be_moved_and_removed,
+    no_wake_up_is_lost_at_any_pace,
+    a_task_of_the_core_wakes_it,
+    another_thread_wakes_it,
+    tasks_run_while_the_core_is_busy,
+    a_core_with_work_outside_hears_of_it_at_once,
+    cores_ring_each_other,
+    a_brief_wait_ends_by_itself,
+);
+
+const MS: u64 = 1_000_000;
+
+fn an_idle_core_sleeps<T: Transport>() {
+    run(async |mut transport: T| {
+        let _connections: Vec<_> = (0..50).map(|_| connection(&mut transport)).collect();
+        let _address = listen(&mut transport);
+        transport.turn(Wait::Brief).await.unwrap();
+        let before = transport.counters().turns;
+        let cpu = thread_cpu();
+        transport.set_deadline(Some(monotonic_ns() + 200 * MS));
+        turn_until(&mut transport, |_, event| matches!(event, Event::Timer)).await;
+        let turns = transport.counters().turns - before;
+        assert!(turns <= 5, "{turns} turns");
+        let cpu = thread_cpu() - cpu;
+        assert!(cpu < Duration::from_millis(50), "{cpu:?} of 200 ms");
+    });
+}
+
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn a_deadline_is_kept_asleep_and_awake<T: Transport>() {
+    run(async |mut transport: T| {
+        for (ns, wait) in [
+            (0, Wait::Block),
+            (100_000, Wait::Block),
+            (3 * MS, Wait::Block),
+            (40 * MS, Wait::Block),
+            (10 * MS, Wait::Brief),
+            (10 * MS, Wait::No),
+        ] {
+            let at = monotonic_ns() + ns;
+            transport.set_deadline(Some(at));
+            loop {
+                transport.turn(wait).await.unwrap();
+                match transport.poll_event() {
+                    Some(Event::Timer) => break,
+                    None => {}
+                    Some(event) => panic!("{event:?}"),
+                }
+            }
+            assert!(monotonic_ns() >= at);
+            assert!(monotonic_ns() - at < 500 * MS, "late by {} ns", monotonic_ns() - at);
+        }
+    });
+}
+
+fn a_deadline_can_be_moved_and_removed<T: Transport>() {
+    run(async |mut transport: T| {
+        let (mut peer, _) = connection(&mut transport);
+        let started = monotonic_ns();
+        // The kernel's timer is set by each sleep, then has to be made later, earlier, and forgotten.
+        for at in [Some(started + 10_000 * MS), Some(started + 100 * MS), Some(started + 20_000 * MS), None] {
+            transport.set_deadline(at);
+            let waker = transport.remote_waker().unwrap();
+            let ringing = thread::spawn(move || waker.wake());
+            transport.turn(Wait::Block).await.unwrap();
+            ringing.join().unwrap();
+            assert!(transport.poll_event().is_none());
+        }
+        let writer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(150));
+            peer.write_all(b"x").unwrap();
+            peer
+        });
+        turn_until(&mut transport, |_, event| match event {
+            Event::Received { .. } => true,
+            event => panic!("{event:?}"),
+        })
+        .await;
+        assert!(monotonic_ns() - started >= 150 * MS);
+        drop(writer.join().unwrap());
+    });
+}
+
+/// A lost wake-up leaves the core asleep and the client without answer.
+fn no_wake_up_is_lost_at_any_pace<T: Transport>() {
+    const ROUNDS: u64 = 1500;
+    run(async |mut transport: T| {
+        let address = listen(&mut transport);
+        let client = thread::spawn(move || {
+            let mut peer = std::net::TcpStream::connect(address).unwrap();
+            peer.set_nodelay(true).unwrap();
+            let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+            let mut slowest = Duration::ZERO;
+            for round in 0..ROUNDS {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round);
+                // Around the wait of 1 ms, where the core goes to sleep, lies the danger.
+                let pace = Duration::from_micros((seed >> 33) % 2600);
+                if pace > Duration::from_micros(300) {
+                    thread::sleep(pace);
+                }
+                let asked = Instant::now();
+                peer.write_all(&round.to_be_bytes()).unwrap();
+                let mut answer = [0; 8];
+                peer.read_exact(&mut answer).unwrap();
+                assert_eq!(answer, round.to_be_bytes());
+                slowest = slowest.max(asked.elapsed());
+            }
+            slowest
+        });
+        Echo::default().serve(&mut transport, 1).await;
+        let slowest = client.join().unwrap();
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+        assert!(transport.counters().parks > ROUNDS / 10, "{:?}", transport.counters());
+    });
+}
+
+fn a_task_of_the_core_wakes_it<T: Transport>() {
+    run(async |mut transport: T| {
+        for _ in 0..20 {
+            let waker = transport.local_waker();
+            let work = Rc::new(Cell::new(false));
+            let task = glommio::spawn_local({
+                let work = work.clone();
+                async move {
+                    Timer::new(Duration::from_millis(3)).await;
+                    work.set(true);
+                    waker.wake();
+                }
+            });
+            while !work.get() {
+                transport.turn(Wait::Block).await.unwrap();
+            }
+            task.await;
+        }
+        // A wake before the turn counts as well.
+        transport.local_waker().wake();
+        transport.turn(Wait::Block).await.unwrap();
+    });
+}
+
+fn another_thread_wakes_it<T: Transport>() {
+    run(async |mut transport: T| {
+        let waker = transport.remote_waker().unwrap();
+        let (send, receive) = channel();
+        let (go, gone) = channel();
+        let other = thread::spawn(move || {
+            for number in 0..200 {
+                gone.recv().unwrap();
+                if number % 2 == 0 {
+                    thread::sleep(Duration::from_micros(number * 17));
+                }
+                send.send(number).unwrap();
+                waker.wake();
+            }
+        });
+        for number in 0..200 {
+            go.send(()).unwrap();
+            loop {
+                transport.turn(Wait::Block).await.unwrap();
+                while transport.poll_event().is_some() {}
+                if let Ok(came) = receive.try_recv() {
+                    assert_eq!(came, number);
+                    break;
+                }
+            }
+        }
+        other.join().unwrap();
+    });
+}
+
+fn tasks_run_while_the_core_is_busy<T: Transport>() {
+    run(async |mut transport: T| {
+        let done = Rc::new(Cell::new(0));
+        let task = glommio::spawn_local({
+            let done = done.clone();
+            async move {
+                while done.get() < 20 {
+                    Timer::new(Duration::from_millis(1)).await;
+                    done.set(done.get() + 1);
+                }
+            }
+        });
+        let started = Instant::now();
+        while done.get() < 20 {
+            transport.turn(Wait::No).await.unwrap();
+        }
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        task.await;
+    });
+}
+
+fn a_core_with_work_outside_hears_of_it_at_once<T: Transport>() {
+    run(async |mut transport: T| {
+        let waker = transport.local_waker();
+        let _guard = waker.work_outside();
+        let waits = transport.counters().waits;
+        let task = glommio::spawn_local({
+            let waker = waker.clone();
+            async move {
+                for _ in 0..50 {
+                    Timer::new(Duration::from_micros(200)).await;
+                    waker.wake();
+                }
+            }
+        });
+        for _ in 0..50 {
+            transport.turn(Wait::Block).await.unwrap();
+        }
+        assert_eq!(transport.counters().waits, waits, "it must not wait in its ring");
+        task.await;
+    });
+}
+
+/// One of two cores that pass a number to and fro and sleep in between.
+async fn play<T: Transport>(mut transport: T, mut end: MeshEnd<u64>, core: usize, rounds: u64) -> Counters {
+    if core == 0 {
+        end.send(1, 0);
+    }
+    let mut wait = Wait::No;
+    let mut over = false;
+    while !over {
+        for peer in end.flush() {
+            transport.ring_peer(peer);
+        }
+        transport.turn(wait).await.unwrap();
+        end.awake();
+        while let Some(event) = transport.poll_event() {
+            assert!(matches!(event, Event::Doorbell), "{event:?}");
+        }
+        while let Some((from, number)) = end.poll() {
+            assert_eq!(from, 1 - core);
+            if number <= rounds {
+                end.send(from, number + 1);
+            }
+            over |= number >= rounds;
+        }
+        wait = if end.about_to_sleep() { Wait::Block } else { Wait::No };
+    }
+    for peer in end.flush() {
+        transport.ring_peer(peer);
+    }
+    transport.turn(Wait::No).await.unwrap();
+    let counters = transport.counters();
+    transport.shutdown().await;
+    counters
+}
+
+fn cores_ring_each_other<T: Transport>() {
+    const ROUNDS: u64 = 5000;
+    let _watchdog = Watchdog::new();
+    let mut ends = mesh(2);
+    let (second_end, first_end) = (ends.pop().unwrap(), ends.pop().unwrap());
+    let ((to_first, for_first), (to_second, for_second)) = (channel(), channel());
+    let second = thread::spawn(move || {
+        run_with(&options(), async |mut transport: T| {
+            to_first.send(transport.doorbell().unwrap()).unwrap();
+            transport.set_peers(vec![Some(for_second.recv().unwrap()), None]);
+            play(transport, second_end, 1, ROUNDS).await
+        })
+    });
+    run_with(&options(), async |mut transport: T| {
+        to_second.send(transport.doorbell().unwrap()).unwrap();
+        transport.set_peers(vec![None, Some(for_first.recv().unwrap())]);
+        play(transport, first_end, 0, ROUNDS).await
+    });
+    second.join().unwrap();
+}
+
+fn a_brief_wait_ends_by_itself<T: Transport>() {
+    run(async |mut transport: T| {
+        let started = Instant::now();
+        for _ in 0..20 {
+            transport.turn(Wait::Brief).await.unwrap();
+        }
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    });
+}
