@@ -379,3 +379,27 @@ fn swapped_segments_are_refused() {
     rig.disk.set_file(&paths[1], a);
     assert!(rig.start().is_err());
 }
+
+#[test]
+fn a_frame_that_breaks_the_chain_is_no_frame_of_this_log() {
+    use nsq_wal::format::Seed;
+    use nsq_wal::format::frame::FrameHeader;
+    for change in 0..2 {
+        let (mut rig, path) = five_commits();
+        // Forged with the secret: nothing but the chain and the number can tell.
+        let seed = Seed::new(&[3; 16], &[3; 16]);
+        rig.disk.damage(&path, |bytes| {
+            let place = frame_of(4);
+            let (mut header, _) = FrameHeader::decode(&bytes[place..], &seed).unwrap();
+            if change == 0 {
+                header.prev_crc ^= 1;
+            } else {
+                header.frame_seq += 1;
+            }
+            bytes[place..place + 64].copy_from_slice(&header.encode(&seed).0);
+        });
+        let report = rig.start().unwrap();
+        assert_eq!(report.verdict.row, Row::C);
+        assert_eq!(recovered_messages(&mut rig), 4);
+    }
+}

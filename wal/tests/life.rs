@@ -366,3 +366,54 @@ fn a_short_write_is_completed_once() {
     rig.start().unwrap();
     rig.verify(true);
 }
+
+#[test]
+fn a_buffer_does_not_change_while_the_disk_may_read_it() {
+    for durability in [Durability::Sync, Durability::Write, Durability::Async] {
+        let mut rig = with_channel(durability);
+        rig.settle();
+        for _ in 0..200 {
+            let _ = rig.publish(TOPIC, &[700, 40]);
+            rig.now += 60_000_000;
+            rig.turn();
+        }
+        let held: Vec<Vec<u8>> = rig.outstanding.iter().map(written).collect();
+        assert!(!held.is_empty());
+        for _ in 0..200 {
+            let _ = rig.publish(TOPIC, &[900]);
+            rig.turn();
+        }
+        let now: Vec<Vec<u8>> = rig.outstanding.iter().map(written).collect();
+        assert_eq!(now[..held.len()], held[..], "{durability:?}");
+    }
+}
+
+fn written(io: &Io) -> Vec<u8> {
+    match io {
+        Io::Write { buf, .. } => buf.as_slice().to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn a_sync_vouches_only_for_what_was_written_before_it() {
+    use nsq_wal::format::Seed;
+    use nsq_wal::format::frame::FrameHeader;
+    let mut rig = with_channel(Durability::Write);
+    rig.publish(TOPIC, &[10]).unwrap();
+    rig.settle();
+    rig.now += 3_000_000_000;
+    rig.turn();
+    assert!(matches!(rig.outstanding[..], [Io::Sync { .. }]));
+    let synced = rig.log().last_frame_seq();
+    // Written while the sync is under way: not covered by it.
+    rig.publish(TOPIC, &[10]).unwrap();
+    rig.turn();
+    rig.do_io(1);
+    rig.do_io(0);
+    rig.publish(TOPIC, &[10]).unwrap();
+    rig.turn();
+    let [Io::Write { buf, .. }] = &rig.outstanding[..] else { panic!("{:?}", rig.outstanding) };
+    let (header, _) = FrameHeader::decode(buf.as_slice(), &Seed::new(&[3; 16], &[3; 16])).unwrap();
+    assert_eq!((header.frame_seq, header.durable_seq), (synced + 2, synced));
+}
