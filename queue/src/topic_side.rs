@@ -103,7 +103,8 @@ impl TopicSide {
 
     pub(crate) fn append_failed(&mut self, key: TopicKey, from_seq: u64, out: &mut Outbox) {
         let Some(topic) = self.topics.get_mut(&key) else { return };
-        assert!(topic.committed_seq <= from_seq, "what was released cannot fail");
+        // What was released cannot fail any more.
+        let from_seq = from_seq.max(topic.committed_seq);
         topic.fail_waiters(from_seq, PublishError::Refused, out);
         topic.next_seq = topic.next_seq.min(from_seq);
     }

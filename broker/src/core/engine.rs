@@ -94,8 +94,8 @@ pub struct Engine {
     pub(super) memory_message: u64,
     /// Number of the next memory-only topic.
     pub(super) memory_topic: u32,
-    /// More mail waits than one turn reads.
-    pub(super) mail_left: bool,
+    /// Something waits that this turn has not looked at: more mail, or what an adopted connection has begun.
+    pub(super) turn_again: bool,
     /// This turn has made tasks of the executor runnable.
     pub(super) tasks_woken: bool,
     pub(super) connections_max: usize,
@@ -165,7 +165,7 @@ impl Engine {
             inbox,
             registrations,
             now,
-            mail_left: false,
+            turn_again: false,
             tasks_woken: false,
             phase: Phase::Running,
             shared,
@@ -187,7 +187,7 @@ impl Engine {
     /// Whether another turn is due at once.
     pub fn has_more_to_do(&mut self) -> bool {
         let inbox = self.inbox.borrow();
-        let left = std::mem::take(&mut self.mail_left);
+        let left = std::mem::take(&mut self.turn_again);
         left || !inbox.asked.is_empty() || !inbox.cold.is_empty() || !inbox.discovered.is_empty()
     }
 

@@ -1,6 +1,7 @@
 //! The logs of the shards that a core serves, and their traffic with queue and transport.
 
 use std::any::Any;
+use std::collections::VecDeque;
 
 use nsq_queue::{Batch, ChannelId, Input, QueueRecord};
 use nsq_wal::{Event, Io, IoDone, IoResult, IoTag, Log, Placed, Publish, ReadBuf, Record, Refused, TopicId};
@@ -53,6 +54,26 @@ struct Shard {
     failed: bool,
     /// Topic ids are never given twice within a log.
     next_topic: u32,
+    /// Facts that the log was too busy to take. They keep their order, and publishers wait behind them, so that there
+    /// are never more than one turn's.
+    waiting: VecDeque<Record>,
+}
+
+impl Shard {
+    fn record(&mut self, record: Record) {
+        if !self.waiting.is_empty() || self.log.record(&record) == Err(Refused::Busy) {
+            self.waiting.push_back(record);
+        }
+    }
+
+    fn record_waiting(&mut self) {
+        while let Some(record) = self.waiting.front() {
+            if self.log.record(record) == Err(Refused::Busy) {
+                return;
+            }
+            self.waiting.pop_front();
+        }
+    }
 }
 
 /// The logs of one core. Never crosses a thread.
@@ -68,7 +89,7 @@ impl Logs {
             .into_iter()
             .map(|OpenLog { shard, log }| {
                 let next_topic = log.state().next_topic_id().0;
-                Shard { log, number: shard, full: false, failed: false, next_topic }
+                Shard { log, number: shard, full: false, failed: false, next_topic, waiting: VecDeque::new() }
             })
             .collect();
         Self { shards, cores }
@@ -86,7 +107,7 @@ impl Logs {
 
     /// Whether so much waits for the disk that publishers should wait.
     pub(super) fn are_backlogged(&self) -> bool {
-        self.shards.iter().any(|shard| shard.log.is_busy() && !shard.failed)
+        self.shards.iter().any(|shard| !shard.failed && (shard.log.is_busy() || !shard.waiting.is_empty()))
     }
 
     /// The id of a new topic.
@@ -107,9 +128,9 @@ impl Logs {
     }
 
     /// Appends a fact of the queue. A log that has failed ends the process, and what it refuses is lost with it:
-    /// the worst that can come of it is a message delivered again.
+    /// nobody who has had an answer depends on it.
     pub(super) fn record(&mut self, shard: u16, topic: TopicId, record: QueueRecord) {
-        let _ = self.shard(shard).log.record(&to_record(topic, record));
+        self.shard(shard).record(to_record(topic, record));
     }
 
     /// Reads back what `core` wants to deliver.
@@ -146,6 +167,7 @@ impl Engine {
     pub(super) fn turn_logs(&mut self) -> bool {
         let mut progress = false;
         for index in 0..self.logs.shards.len() {
+            self.logs.shards[index].record_waiting();
             self.logs.shards[index].log.turn(self.now.mono_ns);
             while let Some(event) = self.logs.shards[index].log.poll_event() {
                 progress = true;

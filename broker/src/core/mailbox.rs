@@ -47,7 +47,7 @@ impl Engine {
             let Some((from, mail)) = self.mesh.poll() else { return };
             self.on_mail(from as u16, mail);
         }
-        self.mail_left = true;
+        self.turn_again = true;
     }
 
     fn on_mail(&mut self, from: u16, mail: Mail) {

@@ -49,6 +49,8 @@ impl Engine {
         self.go_on(slot, &mut connection);
         self.touch(slot, &mut connection);
         self.connections.insert(slot, connection);
+        // The turn has settled already; what was begun here is for the next one.
+        self.turn_again = true;
     }
 
     /// SUB: topic and channel are made where they live, then the connection goes to the channel.

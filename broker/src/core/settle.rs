@@ -1,7 +1,7 @@
 //! The second half of a turn: what the queue wants done, answers, and bytes for clients.
 
 use nsq_protocol::WireError;
-use nsq_queue::{ConsumerId, Input, Output, Waiter};
+use nsq_queue::{ConsumerId, Input, Output, QueueRecord, Waiter};
 
 use crate::control::Response;
 use crate::core::connection::{Connection, Hold, OUTPUT_BYTES_MAX, REPLIES_WAITING_MAX};
@@ -76,6 +76,8 @@ impl Engine {
                     self.connections.put_back(slot, connection);
                 }
             }
+            // The log was told when the topic was opened.
+            Output::Record { record: QueueRecord::TopicCreated { .. }, .. } => {}
             Output::Record { topic, record } => {
                 self.logs.record(shard_of(topic), topic_id(topic), record);
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nsq_protocol::names;
-use nsq_queue::{Admin, ChannelKey, Input, Token, TopicKey};
+use nsq_queue::{Admin, ChannelKey, Input, QueueRecord, Token, TopicKey};
 use nsq_wal::TopicId;
 
 use crate::control::{CoreStats, Request, Response, StatsFilter};
@@ -65,7 +65,11 @@ impl Engine {
             self.memory_topic += 1;
             topic_key(shard, TopicId(MEMORY_TOPIC | self.memory_topic))
         } else {
-            topic_key(shard, self.logs.next_topic(shard))
+            let id = self.logs.next_topic(shard);
+            // Told to the log here and not when the queue's outputs are read: the first publish of this turn goes to
+            // the log before that, and a log that does not know the topic keeps nothing of it.
+            self.logs.record(shard, id, QueueRecord::TopicCreated { name: name.into() });
+            topic_key(shard, id)
         };
         let name: Arc<str> = name.into();
         self.queue.handle(self.now, Input::TopicOpen { topic, name, memory_only, held, restored: None });

@@ -90,7 +90,7 @@ fn a_peer_that_neither_reads_nor_closes_is_closed_in_the_end<T: Transport>() {
     run(async |mut transport: T| {
         let started = monotonic_ns();
         let (_peer, slot) = connection(&mut transport);
-        transport.send(slot, patterned(30_000_000));
+        transport.send(slot, vec![7; 30_000_000]);
         transport.close(slot, Close::Flush);
         turn_until(&mut transport, |_, event| matches!(event, Event::Closed { slot: closed } if closed == slot)).await;
         let took = monotonic_ns() - started;
@@ -105,7 +105,7 @@ fn an_abort_ends_a_send_that_nobody_reads<T: Transport>() {
     run(async |mut transport: T| {
         let started = monotonic_ns();
         let (_peer, slot) = connection(&mut transport);
-        transport.send(slot, patterned(30_000_000));
+        transport.send(slot, vec![7; 30_000_000]);
         for _ in 0..5 {
             transport.turn(Wait::Brief).await.unwrap();
         }
@@ -119,7 +119,7 @@ fn an_abort_ends_a_send_that_nobody_reads<T: Transport>() {
 fn a_peer_that_dies_in_mid_send_is_reported_once<T: Transport>() {
     run(async |mut transport: T| {
         let (mut peer, slot) = connection(&mut transport);
-        transport.send(slot, patterned(30_000_000));
+        transport.send(slot, vec![7; 30_000_000]);
         for _ in 0..5 {
             transport.turn(Wait::Brief).await.unwrap();
         }
@@ -212,7 +212,7 @@ fn a_transport_can_be_dropped_with_everything_under_way<T: Transport>() {
             let address = listen(&mut transport);
             let (slow, slot) = connection(&mut transport);
             peer = Some(slow);
-            transport.send(slot, patterned(20_000_000));
+            transport.send(slot, vec![7; 20_000_000]);
             let (idle, _) = connection(&mut transport);
             let fd = std::os::fd::AsRawFd::as_raw_fd(&file);
             transport.write_file(1, fd, 0, Box::new(PageBuffer::new(1 << 20).unwrap()), true);

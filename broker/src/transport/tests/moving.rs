@@ -161,7 +161,7 @@ fn a_connection_can_be_closed_while_it_is_leaving<T: Transport>() {
     run(async |mut transport: T| {
         for turns in 0..3 {
             let (_peer, slot) = connection(&mut transport);
-            transport.send(slot, patterned(20_000_000));
+            transport.send(slot, vec![7; 20_000_000]);
             transport.turn(Wait::Brief).await.unwrap();
             transport.detach(slot);
             for _ in 0..turns {
