@@ -92,12 +92,20 @@ fn a_peer_that_neither_reads_nor_closes_is_closed_in_the_end<T: Transport>() {
         let (_peer, slot) = connection(&mut transport);
         transport.send(slot, vec![7; 30_000_000]);
         transport.close(slot, Close::Flush);
-        turn_until(&mut transport, |_, event| matches!(event, Event::Closed { slot: closed } if closed == slot)).await;
+        turn_until(
+            &mut transport,
+            |_, event| matches!(event, Event::Closed { slot: closed } if closed == slot),
+        )
+        .await;
         let took = monotonic_ns() - started;
         assert!(took >= FLUSH_NS_MAX, "{took}");
         let (_quiet_peer, slot) = connection(&mut transport);
         transport.close(slot, Close::Flush);
-        turn_until(&mut transport, |_, event| matches!(event, Event::Closed { slot: closed } if closed == slot)).await;
+        turn_until(
+            &mut transport,
+            |_, event| matches!(event, Event::Closed { slot: closed } if closed == slot),
+        )
+        .await;
     });
 }
 

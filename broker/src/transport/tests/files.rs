@@ -71,7 +71,13 @@ fn every_operation_gets_its_memory_and_its_own_tag_back<T: Transport>() {
         for round in 0..3 {
             for tag in 0..50 {
                 let offset = tag * 4096;
-                transport.write_file(tag, file.as_raw_fd(), offset, pages(4096, tag as u8 + round), tag % 7 == 0);
+                transport.write_file(
+                    tag,
+                    file.as_raw_fd(),
+                    offset,
+                    pages(4096, tag as u8 + round),
+                    tag % 7 == 0,
+                );
             }
             for (tag, result, buf) in results(&mut transport, 50).await {
                 assert_eq!(result, Ok(4096));

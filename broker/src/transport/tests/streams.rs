@@ -182,7 +182,8 @@ fn a_peer_that_does_not_read_disturbs_nobody<T: Transport>() {
             slow.read_exact(&mut bytes).unwrap();
             bytes
         });
-        turn_until(&mut transport, |_, event| matches!(event, Event::Sent { slot, .. } if slot == slow_slot)).await;
+        turn_until(&mut transport, |_, event| matches!(event, Event::Sent { slot, .. } if slot == slow_slot))
+            .await;
         assert!(reader.join().unwrap() == patterned(SIZE));
     });
 }
