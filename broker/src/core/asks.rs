@@ -26,6 +26,8 @@ pub(super) enum Asker {
 pub struct Asks {
     next: u64,
     waiting: HashMap<u64, (Asker, Response)>,
+    /// Requests whose effect has to be in the log of a shard before they are answered.
+    durable: HashMap<u64, u16>,
 }
 
 impl Asks {
@@ -34,6 +36,18 @@ impl Asks {
         self.next += 1;
         self.waiting.insert(self.next, (asker, response));
         self.next
+    }
+
+    /// As [`Asks::add`], for a request that is answered when its effect is in the log of `shard`.
+    pub fn add_durable(&mut self, asker: Asker, response: Response, shard: u16) -> u64 {
+        let number = self.add(asker, response);
+        self.durable.insert(number, shard);
+        number
+    }
+
+    /// The shard whose log has to be waited for before `number` is answered. Asked once.
+    pub fn take_durable(&mut self, number: u64) -> Option<u16> {
+        self.durable.remove(&number)
     }
 
     /// Changes the answer that was prepared.

@@ -222,13 +222,13 @@ impl Engine {
     fn identified(&mut self, slot: Slot, connection: &mut Connection, reply: &IdentifyReply) {
         if reply.first {
             let identity = connection.session.identity();
-            let heartbeat_ns = identity.heartbeat_interval_ms.map(|ms| ms * 1_000_000);
+            let heartbeat_ns = identity.heartbeat_interval_ms.map_or(u64::MAX, |ms| ms * 1_000_000);
             connection.delivery = Delivery {
-                heartbeat_ns,
+                heartbeat_ns: Some(heartbeat_ns),
                 message_timeout_ns: Some(identity.message_timeout_ns),
                 sample_rate: Some(identity.sample_rate),
             };
-            connection.heartbeat_at = self.now.mono_ns + heartbeat_ns.unwrap_or(0);
+            connection.heartbeat_at = self.now.mono_ns.saturating_add(heartbeat_ns);
         }
         self.set_timer(slot, connection);
         let mut frame = Vec::with_capacity(reply.payload.len() + FRAME_HEADER_SIZE);

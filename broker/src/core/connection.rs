@@ -130,7 +130,7 @@ pub struct Connection {
 /// deadlines, as in NSQ. `None` until then.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delivery {
-    /// How often heartbeats are sent, ns.
+    /// How often heartbeats are sent, ns; `u64::MAX` for never.
     pub heartbeat_ns: Option<u64>,
     /// How long a message may be in flight, ns.
     pub message_timeout_ns: Option<u64>,

@@ -133,6 +133,11 @@ impl Logs {
         self.shard(shard).record(to_record(topic, record));
     }
 
+    /// Asks for [`Event::Recorded`] when everything appended so far is safe.
+    pub(super) fn notify(&mut self, shard: u16, number: u64) {
+        self.shard(shard).log.notify(number);
+    }
+
     /// Reads back what `core` wants to deliver.
     pub(super) fn fetch(&mut self, shard: u16, topic: TopicId, seq: u64, core: u16) {
         self.shard(shard).log.fetch(topic, seq, FetchToken { core, seq }.to_u64());
@@ -184,6 +189,7 @@ impl Engine {
                 let topic = topic_key(shard.number, batch.topic);
                 self.queue.handle(self.now, Input::Appended { topic, batch: to_batch(batch) });
             }
+            Event::Recorded { token } => self.answer_ask(token),
             Event::Loaded { token, topic, batches, lost } => {
                 let topic = topic_key(shard.number, topic);
                 let batches = batches.into_iter().map(to_batch).collect();

@@ -86,7 +86,7 @@ impl Engine {
             }
             Output::Peer { core, message } => self.mesh.send(usize::from(core), Mail::Queue(message)),
             Output::AdminDone { token } => {
-                self.answer_ask(token.0);
+                self.on_effect(token.0);
             }
             Output::Registered { topic_name, channel, .. } => {
                 self.register(Change::added(&topic_name, channel.as_ref().map(|(_, name)| &**name)));

@@ -75,7 +75,7 @@ impl Engine {
             return;
         }
         if now >= connection.heartbeat_at {
-            connection.heartbeat_at = now + connection.delivery.heartbeat_ns.unwrap_or(interval);
+            connection.heartbeat_at = now.saturating_add(connection.delivery.heartbeat_ns.unwrap_or(interval));
             connection.output.extend_from_slice(HEARTBEAT_FRAME);
             self.touch(slot, connection);
         }

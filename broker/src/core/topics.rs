@@ -133,8 +133,9 @@ impl Engine {
                 if self.must_discover(&topic) {
                     return self.discover(&topic, asker);
                 }
-                self.topic_or_create(&topic);
-                self.answer(asker, Response::Done);
+                let key = self.topic_or_create(&topic);
+                let token = self.token(asker, key);
+                self.on_effect(token.0);
             }
             Request::Ensure { topic, channel } => {
                 let key = self.topic_or_create(&topic);
@@ -149,9 +150,9 @@ impl Engine {
                 let Some(key) = self.queue.topic_by_name(&topic) else {
                     return self.answer(asker, Response::TopicNotFound);
                 };
-                let token = self.asks.add(asker, Response::Done);
-                if self.channel_or_create(key, &topic, &channel, Some(Token(token))).is_none() {
-                    self.answer_ask(token);
+                let token = self.token(asker, key);
+                if self.channel_or_create(key, &topic, &channel, Some(token)).is_none() {
+                    self.on_effect(token.0);
                 }
             }
             Request::DeleteTopic { topic } => self.admin_topic(asker, &topic, Admin::DeleteTopic),
@@ -183,15 +184,21 @@ impl Engine {
         }
     }
 
-    fn token(&mut self, asker: Asker) -> Token {
-        Token(self.asks.add(asker, Response::Done))
+    /// For an operator's request on `topic`: what was answered survives a crash.
+    fn token(&mut self, asker: Asker, topic: TopicKey) -> Token {
+        let number = if is_memory(topic) {
+            self.asks.add(asker, Response::Done)
+        } else {
+            self.asks.add_durable(asker, Response::Done, shard_of(topic))
+        };
+        Token(number)
     }
 
     fn admin_topic(&mut self, asker: Asker, topic: &str, action: Admin) {
         let Some(key) = self.queue.topic_by_name(topic) else {
             return self.answer(asker, Response::TopicNotFound);
         };
-        let token = Some(self.token(asker));
+        let token = Some(self.token(asker, key));
         self.queue.handle(self.now, Input::Admin { topic: key, action, token });
     }
 
@@ -202,7 +209,7 @@ impl Engine {
         if self.queue.channel_by_name(key, channel).is_none() {
             return self.answer(asker, Response::ChannelNotFound);
         }
-        let token = Some(self.token(asker));
+        let token = Some(self.token(asker, key));
         self.queue.handle(self.now, Input::Admin { topic: key, action: action(channel.into()), token });
     }
 
@@ -225,6 +232,14 @@ impl Engine {
         } else {
             let number = self.asks.add(asker, Response::Refused);
             self.mesh.send(usize::from(core), Mail::Ask { number, request: Box::new(request) });
+        }
+    }
+
+    /// A request has taken effect on every core. It is answered at once, or when the log has it too.
+    pub(super) fn on_effect(&mut self, number: u64) {
+        match self.asks.take_durable(number) {
+            Some(shard) => self.logs.notify(shard, number),
+            None => self.answer_ask(number),
         }
     }
 

@@ -48,6 +48,7 @@ impl Log {
                 self.release(batch);
             }
         }
+        self.closed_frame_count += 1;
         self.waiting_bytes += closed.unsealed.len();
         self.waiting.push_back(closed);
         self.lazy_at = None;
@@ -272,6 +273,10 @@ impl Log {
                 self.force_sync = true;
             }
             self.gather.recycle(flight.runs);
+            if flight.kind == Kind::Data {
+                self.written_frame_count += 1;
+                self.tell_recorded();
+            }
         }
     }
 

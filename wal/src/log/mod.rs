@@ -95,6 +95,11 @@ pub struct Log {
     purposes: HashMap<IoTag, Purpose>,
     next_tag: u64,
     events: VecDeque<Event>,
+    /// Frames of facts and messages closed so far, and how many of them were written.
+    closed_frame_count: u64,
+    written_frame_count: u64,
+    /// Who is to be told when that many are written.
+    notices: VecDeque<(u64, u64)>,
     /// Released, but for their ids: these are not reserved durably yet.
     held: VecDeque<Batch>,
     stats: LogStats,
@@ -193,6 +198,9 @@ impl Log {
             next_tag: 0,
             events: VecDeque::new(),
             held: VecDeque::new(),
+            closed_frame_count: 0,
+            written_frame_count: 0,
+            notices: VecDeque::new(),
             stats: LogStats::default(),
             poisoned: false,
             closing: Closing::No,
@@ -272,6 +280,21 @@ impl Log {
         self.admit(record.encoded_bytes_max())?;
         self.append_record(record);
         Ok(())
+    }
+
+    /// Asks to be told, by [`Event::Recorded`], when everything appended so far has survived what a released message
+    /// survives; at `Async`, what survives a kill. The caller bounds how many wait.
+    pub fn notify(&mut self, token: u64) {
+        let frames = self.closed_frame_count + u64::from(!self.gather.is_empty());
+        self.prompt |= !self.gather.is_empty();
+        self.notices.push_back((frames, token));
+        self.tell_recorded();
+    }
+
+    fn tell_recorded(&mut self) {
+        while let Some((_, token)) = self.notices.pop_front_if(|(frames, _)| *frames <= self.written_frame_count) {
+            self.events.push_back(Event::Recorded { token });
+        }
     }
 
     /// As [`Log::record`], without the question whether it may.

@@ -153,6 +153,11 @@ pub enum Event {
     /// These messages have the promised durability. In the order of the publish calls; what one call published
     /// is released before anything later.
     Released(Batch),
+    /// Everything appended before [`crate::Log::notify`] is safe.
+    Recorded {
+        /// The token of the call.
+        token: u64,
+    },
     /// Answer to [`crate::Log::fetch`].
     Loaded {
         /// The token of the call.
