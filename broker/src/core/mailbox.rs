@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nsq_queue::{Input, Now};
 use socket2::{SockAddr, SockRef};
 
+use crate::clock;
 use crate::core::asks::Asker;
 use crate::core::connection::Connection;
 use crate::core::engine::{Action, Engine};
@@ -53,7 +54,11 @@ impl Engine {
     fn on_mail(&mut self, from: u16, mail: Mail) {
         match mail {
             Mail::Queue(message) => self.queue.handle(self.now, Input::Peer { from, message }),
-            Mail::Forward(forward) => self.on_forward(from, forward),
+            Mail::Forward(forward) => {
+                // It may have been sent after this turn began; a deferred message must not count from before.
+                self.now = clock::now();
+                self.on_forward(from, forward);
+            }
             Mail::Replies(replies) => replies.into_iter().for_each(|reply| self.on_replies(reply)),
             Mail::Ask { number, request } => self.on_request(Asker::Core { core: from, number }, *request),
             Mail::Answer { number, response } => {

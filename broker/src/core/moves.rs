@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use nsq_protocol::{WireError, error::cause};
 use nsq_queue::{ChannelKey, ConsumerId, Input, SubscribeError};
 
+use crate::clock;
 use crate::control::Request;
 use crate::core::asks::Asker;
 use crate::core::connection::{Connection, Hold, Suspended};
@@ -42,6 +43,8 @@ impl Engine {
 
     /// A connection from another core has its slot here: the command that brought it goes on.
     pub fn on_adopted(&mut self, slot: Slot, mut connection: Box<Connection>) {
+        // Its bytes may have come in after this turn began.
+        self.now = clock::now();
         connection.dirty = false;
         connection.detaching = false;
         connection.end_of_input = false; // If it was, the new ring says so again.
