@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
 use glommio::ExecutorJoinHandle;
 use nsq_flags::address::{Endpoint, join_host_port, socket_addresses};
@@ -121,7 +121,7 @@ fn run(config: Config) -> Result<u8, StartError> {
         signals,
     ));
 
-    let data = Arc::new(data);
+    let data = Arc::new(RwLock::new(data));
     let node = if uses_ring {
         start::<RingTransport>(placement, &shared, &data, &disk, &listeners, &cpus)?
     } else {
@@ -140,9 +140,7 @@ fn run(config: Config) -> Result<u8, StartError> {
     if shared.has_failed() {
         return Ok(EXIT_IO);
     }
-    // Every core's thread has ended and dropped its share.
-    let recorded = Arc::into_inner(data).map(|mut data| data.mark_clean(&last_frames));
-    if let Some(Err(failed)) = recorded {
+    if let Err(failed) = data.write().unwrap_or_else(PoisonError::into_inner).mark_clean(&last_frames) {
         error!("NSQ: everything is on disk, but the clean stop could not be recorded - {failed}");
         return Ok(EXIT_IO);
     }
@@ -253,7 +251,7 @@ fn join(threads: Vec<ExecutorJoinHandle<LastFrames>>) -> LastFrames {
 fn start<T: Transport + 'static>(
     placement: Placement,
     shared: &Arc<Shared>,
-    data: &Arc<DataDir>,
+    data: &Arc<RwLock<DataDir>>,
     disk: &Arc<dyn Disk>,
     listeners: &Listeners,
     cpus: &[usize],
@@ -287,6 +285,8 @@ fn start<T: Transport + 'static>(
     let results: Result<Vec<RemoteWaker>, CoreError> = starts.iter().take(usize::from(cores)).collect();
     match results {
         Ok(wakers) if wakers.len() == usize::from(cores) => {
+            // From here on a crash is a crash, and before it a refused start leaves the directory as it was.
+            data.write().unwrap_or_else(PoisonError::into_inner).mark_running().map_err(StartError::Log)?;
             for gate in gates {
                 let _ = gate.send(());
             }

@@ -5,8 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning};
 use nsq_flags::{info, warn};
@@ -28,9 +27,6 @@ use crate::transport::{Options, RemoteWaker, Transport};
 const EXECUTOR_IO_BYTES: usize = 64 * 1024;
 /// Depth of glommio's own rings, which carry HTTP and cold file work only.
 const EXECUTOR_RING_DEPTH: usize = 1024;
-/// How often glommio looks after its sockets while the core's loop is busy. Its default of 100 ms makes HTTP wait
-/// that long.
-const EXECUTOR_PREEMPT: Duration = Duration::from_millis(1);
 
 /// Sizes of files are multiples of it.
 const BLOCK_BYTES: u64 = nsq_wal::limits::BLOCK_BYTES as u64;
@@ -42,7 +38,7 @@ pub struct Common<T: Transport> {
     /// The process.
     pub shared: Arc<Shared>,
     /// The opened data directory.
-    pub data: Arc<DataDir>,
+    pub data: Arc<RwLock<DataDir>>,
     /// For logs and their cold work.
     pub disk: Arc<dyn Disk>,
     /// Where the cores leave each other's doorbells while they start.
@@ -124,7 +120,8 @@ pub fn spawn<T: Transport + 'static>(
         .name(&format!("core-{}", seat.id))
         .io_memory(EXECUTOR_IO_BYTES)
         .ring_depth(EXECUTOR_RING_DEPTH)
-        .preempt_timer(EXECUTOR_PREEMPT)
+        // The preempt timer keeps glommio's default of 100 ms: the loop visits the reactor by itself, and a timer that
+        // fires while the executor is about to sleep can let it sleep with runnable tasks.
         .spawn(move || run(common, seat))
         .map_err(|error| {
             CoreError::System("failed to start an executor", io::Error::other(error.to_string()))
@@ -191,10 +188,11 @@ fn open_transport<T: Transport>(common: &Common<T>, id: u16) -> Result<T, CoreEr
 }
 
 fn open_logs<T: Transport>(common: &Common<T>, id: u16) -> Result<Vec<OpenLog>, WalError> {
+    let data = common.data.read().unwrap_or_else(PoisonError::into_inner);
     let mut logs = Vec::new();
     for shard in common.placement.shards_of_core(id) {
         let options = log_options(&common.shared.config, shard);
-        let (log, report) = Log::open(common.disk.clone(), &common.data, options, clock::now().mono_ns)?;
+        let (log, report) = Log::open(common.disk.clone(), &data, options, clock::now().mono_ns)?;
         if report.damage.is_empty() {
             info!("DISKQUEUE: {report}");
         } else {

@@ -115,7 +115,7 @@ impl Bench {
             self.in_flight.sort_unstable_by_key(|&(_, id)| (id % 2, id));
         }
         for (consumer, id) in &self.in_flight {
-            self.shard.finish(self.now, *consumer, &format_message_id(*id));
+            self.shard.finish(self.now, *consumer, &format_message_id(*id)).unwrap();
         }
         self.in_flight.clear();
         let first_seq = self.next;

@@ -206,7 +206,8 @@ fn attempts_stop_at_their_maximum() {
     w.publish(t, &[b"x"]);
     let id = w.one_delivered().id;
     for _ in 0..65_540 {
-        w.shards[0].requeue(w.now, c, &nsq_queue::format_message_id(id), 0);
+        let requeued = w.shards[0].requeue(w.now, c, &nsq_queue::format_message_id(id), 0);
+        requeued.unwrap();
         w.shards[0].end_turn(w.now);
         while w.shards[0].poll_output().is_some() {}
     }

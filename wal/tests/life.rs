@@ -417,3 +417,28 @@ fn a_sync_vouches_only_for_what_was_written_before_it() {
     let (header, _) = FrameHeader::decode(buf.as_slice(), &Seed::new(&[3; 16], &[3; 16])).unwrap();
     assert_eq!((header.frame_seq, header.durable_seq), (synced + 2, synced));
 }
+
+#[test]
+fn what_was_noticed_is_there_after_a_power_cut_in_sync_and_after_a_kill_at_every_level() {
+    for durability in [Durability::Sync, Durability::Write, Durability::Async] {
+        let mut rig = with_channel(durability);
+        rig.settle();
+        rig.log().record(&Record::ChannelPaused { topic: TOPIC, channel: CHANNEL, paused: true }).unwrap();
+        rig.log().notify(7);
+        assert!(rig.recorded.is_empty(), "told before anything was written");
+        rig.settle();
+        assert_eq!(rig.recorded, [7]);
+        rig.log().notify(8);
+        rig.collect();
+        assert_eq!(rig.recorded, [7, 8], "nothing waits: told at once");
+        if durability == Durability::Sync {
+            rig.crash(&mut Chance::new(1));
+        } else {
+            rig.kill();
+        }
+        rig.start().unwrap();
+        let paused =
+            rig.log().state().topic(TOPIC).unwrap().channels().all(|(_, channel)| channel.is_paused());
+        assert!(paused, "{durability:?}");
+    }
+}

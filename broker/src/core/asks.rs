@@ -23,7 +23,7 @@ pub(super) enum Asker {
 
 /// Numbered waiting askers. Bounded by what can ask: connections and HTTP requests, one each at a time.
 #[derive(Debug, Default)]
-pub struct Asks {
+pub(super) struct Asks {
     next: u64,
     waiting: HashMap<u64, (Asker, Response)>,
     /// Requests whose effect has to be in the log of a shard before they are answered.
@@ -32,33 +32,33 @@ pub struct Asks {
 
 impl Asks {
     /// Remembers who waits, and what to answer if nothing better comes; the number comes back with the answer.
-    pub fn add(&mut self, asker: Asker, response: Response) -> u64 {
+    pub(super) fn add(&mut self, asker: Asker, response: Response) -> u64 {
         self.next += 1;
         self.waiting.insert(self.next, (asker, response));
         self.next
     }
 
     /// As [`Asks::add`], for a request that is answered when its effect is in the log of `shard`.
-    pub fn add_durable(&mut self, asker: Asker, response: Response, shard: u16) -> u64 {
+    pub(super) fn add_durable(&mut self, asker: Asker, response: Response, shard: u16) -> u64 {
         let number = self.add(asker, response);
         self.durable.insert(number, shard);
         number
     }
 
     /// The shard whose log has to be waited for before `number` is answered. Asked once.
-    pub fn take_durable(&mut self, number: u64) -> Option<u16> {
+    pub(super) fn take_durable(&mut self, number: u64) -> Option<u16> {
         self.durable.remove(&number)
     }
 
     /// Changes the answer that was prepared.
-    pub fn prepare(&mut self, number: u64, response: Response) {
+    pub(super) fn prepare(&mut self, number: u64, response: Response) {
         if let Some((_, prepared)) = self.waiting.get_mut(&number) {
             *prepared = response;
         }
     }
 
     /// Who waited under `number`, and the answer that was prepared.
-    pub fn take(&mut self, number: u64) -> Option<(Asker, Response)> {
+    pub(super) fn take(&mut self, number: u64) -> Option<(Asker, Response)> {
         self.waiting.remove(&number)
     }
 }

@@ -6,7 +6,7 @@ use crate::transport::Slot;
 /// A connection is taken out while its commands run, so that they can reach the rest of the core, and put back
 /// behind them; only the box moves.
 #[derive(Debug, Default)]
-pub struct Connections {
+pub(super) struct Connections {
     places: Vec<Place>,
     count: usize,
 }
@@ -19,7 +19,7 @@ struct Place {
 
 impl Connections {
     /// Puts a new connection at the slot that the transport gave its socket.
-    pub fn insert(&mut self, slot: Slot, connection: Box<Connection>) {
+    pub(super) fn insert(&mut self, slot: Slot, connection: Box<Connection>) {
         let index = slot.index as usize;
         if self.places.len() <= index {
             self.places.resize_with(index + 1, Place::default);
@@ -29,36 +29,36 @@ impl Connections {
     }
 
     /// Takes the connection out for a while.
-    pub fn take(&mut self, slot: Slot) -> Option<Box<Connection>> {
+    pub(super) fn take(&mut self, slot: Slot) -> Option<Box<Connection>> {
         self.place(slot)?.connection.take()
     }
 
     /// Puts it back after [`Connections::take`].
-    pub fn put_back(&mut self, slot: Slot, connection: Box<Connection>) {
+    pub(super) fn put_back(&mut self, slot: Slot, connection: Box<Connection>) {
         if let Some(place) = self.place(slot) {
             place.connection = Some(connection);
         }
     }
 
     /// The connection for good.
-    pub fn remove(&mut self, slot: Slot) -> Option<Box<Connection>> {
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Box<Connection>> {
         let removed = self.take(slot);
         self.count -= usize::from(removed.is_some());
         removed
     }
 
     /// The connection in its place.
-    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
         self.place(slot)?.connection.as_deref_mut()
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.count
     }
 
     /// All of them with their slots.
-    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Connection)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Connection)> {
         self.places.iter().enumerate().filter_map(|(index, place)| {
             let slot = Slot { index: index as u32, generation: place.generation };
             place.connection.as_deref().map(|connection| (slot, connection))
@@ -66,7 +66,7 @@ impl Connections {
     }
 
     /// The slots of all of them.
-    pub fn slots(&self) -> Vec<Slot> {
+    pub(super) fn slots(&self) -> Vec<Slot> {
         self.iter().map(|(slot, _)| slot).collect()
     }
 

@@ -76,7 +76,15 @@ pub async fn run<T: Transport>(
         for core in engine.mesh.flush() {
             transport.ring_peer(core);
         }
-        wait = if engine.has_more_to_do() || !engine.mesh.about_to_sleep() { Wait::No } else { Wait::Block };
+        wait = if engine.has_more_to_do() {
+            Wait::No
+        } else if engine.mesh.about_to_sleep() {
+            Wait::Block
+        } else if engine.mesh.overflow_count() > 0 {
+            Wait::Brief // A ring is full; its reader makes room.
+        } else {
+            Wait::No
+        };
         transport.set_deadline(engine.next_deadline());
     }
     transport.shutdown().await;

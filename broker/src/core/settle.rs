@@ -254,11 +254,12 @@ impl Engine {
         }
         if connection.replies.ended() || (connection.hold == Hold::Ending && connection.is_done()) {
             self.close(slot, connection);
-        } else if let Hold::Moving { .. } = connection.hold {
-            if connection.replies.is_empty() && !connection.detaching {
-                connection.detaching = true;
-                self.actions.push_back(Action::Detach(slot));
-            }
+        } else if matches!(connection.hold, Hold::Moving { .. })
+            && connection.replies.is_empty()
+            && !connection.detaching
+        {
+            connection.detaching = true;
+            self.actions.push_back(Action::Detach(slot));
         }
     }
 

@@ -16,13 +16,13 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// When to look at which connection; monotonic ns.
 #[derive(Debug, Default)]
-pub struct Timers {
+pub(super) struct Timers {
     entries: BTreeSet<(u64, u64)>,
 }
 
 impl Timers {
     /// The earliest entry.
-    pub fn next(&self) -> Option<u64> {
+    pub(super) fn next(&self) -> Option<u64> {
         self.entries.first().map(|(at, _)| *at)
     }
 
@@ -31,7 +31,7 @@ impl Timers {
     }
 
     /// Removes an entry.
-    pub fn cancel(&mut self, slot: Slot, at: u64) {
+    pub(super) fn cancel(&mut self, slot: Slot, at: u64) {
         self.entries.remove(&(at, slot.to_u64()));
     }
 
@@ -47,7 +47,7 @@ impl Timers {
 
 impl Engine {
     /// Sends heartbeats that are due and ends connections that were silent for too long.
-    pub fn run_timers(&mut self) {
+    pub(super) fn run_timers(&mut self) {
         while let Some(slot) = self.timers.pop_due(self.now.mono_ns) {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             connection.timer = None;
@@ -75,7 +75,8 @@ impl Engine {
             return;
         }
         if now >= connection.heartbeat_at {
-            connection.heartbeat_at = now.saturating_add(connection.delivery.heartbeat_ns.unwrap_or(interval));
+            connection.heartbeat_at =
+                now.saturating_add(connection.delivery.heartbeat_ns.unwrap_or(interval));
             connection.output.extend_from_slice(HEARTBEAT_FRAME);
             self.touch(slot, connection);
         }

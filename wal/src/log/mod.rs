@@ -292,7 +292,10 @@ impl Log {
     }
 
     fn tell_recorded(&mut self) {
-        while let Some((_, token)) = self.notices.pop_front_if(|(frames, _)| *frames <= self.written_frame_count) {
+        while let Some(&(frames, token)) = self.notices.front()
+            && frames <= self.written_frame_count
+        {
+            self.notices.pop_front();
             self.events.push_back(Event::Recorded { token });
         }
     }

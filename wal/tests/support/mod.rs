@@ -105,6 +105,8 @@ pub struct Rig {
     /// Durable data was damaged: messages may be lost if they are named.
     pub rot: bool,
     pub loaded: Vec<Loaded>,
+    /// Tokens of [`Event::Recorded`].
+    pub recorded: Vec<u64>,
 }
 
 impl Rig {
@@ -126,6 +128,7 @@ impl Rig {
             full: false,
             rot: false,
             loaded: Vec::new(),
+            recorded: Vec::new(),
         };
         rig.start().unwrap();
         rig
@@ -193,6 +196,7 @@ impl Rig {
                 Event::Released(batch) => {
                     note_released(&mut self.promises, &mut self.highest_released_id, &batch)
                 }
+                Event::Recorded { token } => self.recorded.push(token),
                 Event::Loaded { token, batches, lost, .. } => self.loaded.push((token, batches, lost)),
                 Event::Poisoned(_) => self.poisoned = true,
                 Event::Full(full) => self.full = full,
