@@ -16,6 +16,7 @@ use glommio::ExecutorJoinHandle;
 use nsq_flags::address::{Endpoint, join_host_port, socket_addresses};
 use nsq_flags::{error, fatal, info, log, warn};
 use nsq_wal::{DataDir, DataDirOptions, Disk, StdDisk, WalError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use crate::config::{self, Config, PROGRAM};
@@ -37,6 +38,9 @@ const EXIT_IO: u8 = 74;
 /// Shards of a new data directory, at the least: one that is made on a small machine may move to a larger one.
 const SHARDS_MIN: usize = 4;
 
+/// Locked memory that the executors' rings need.
+const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
+
 /// Why the broker did not start.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -52,6 +56,8 @@ pub enum StartError {
     },
     /// The kernel or its limits.
     Preflight(PreflightError),
+    /// The limit of locked memory, in bytes, is too low.
+    LockedMemory(u64),
     /// The data directory cannot be used as it is.
     Log(WalError),
     /// A core.
@@ -68,6 +74,11 @@ impl fmt::Display for StartError {
                 write!(f, "listen ({address}) failed - {}", errno_text(error))
             }
             StartError::Preflight(error) => write!(f, "{error}"),
+            StartError::LockedMemory(bytes) => write!(
+                f,
+                "the limit of locked memory is {bytes} bytes, and io_uring needs {MEMLOCK_BYTES_MIN}: raise it with \
+                 `ulimit -l` or LimitMEMLOCK="
+            ),
             StartError::Log(error) => write!(f, "{error}"),
             StartError::Core(error) => write!(f, "{error}"),
             StartError::System(what, error) => write!(f, "{what} - {}", errno_text(error)),
@@ -104,6 +115,7 @@ fn run(config: Config) -> Result<u8, StartError> {
     let (signals, ended) = UnixStream::pair().map_err(|error| StartError::System("socketpair", error))?;
     watch_signals(&signals).map_err(|error| StartError::System("signals", error))?;
     let listeners = Listeners::bind(&config)?;
+    raise_limits()?;
     let uses_ring = choose_driver(&config)?;
     let cpus = processors();
     let cores = if config.cores > 0 { config.cores } else { cpus.len() };
@@ -140,6 +152,10 @@ fn run(config: Config) -> Result<u8, StartError> {
     if shared.has_failed() {
         return Ok(EXIT_IO);
     }
+    if last_frames.len() != usize::from(placement.shards()) {
+        error!("NSQ: not every log could be closed; what was acknowledged is on disk");
+        return Ok(EXIT_IO);
+    }
     if let Err(failed) = data.write().unwrap_or_else(PoisonError::into_inner).mark_clean(&last_frames) {
         error!("NSQ: everything is on disk, but the clean stop could not be recorded - {failed}");
         return Ok(EXIT_IO);
@@ -165,6 +181,22 @@ fn wait_for_end(mut ended: UnixStream) {
         if error.kind() != io::ErrorKind::Interrupted {
             return;
         }
+    }
+}
+
+/// Takes what the operator allows of descriptors and locked memory, and refuses to start with too little of the
+/// latter: executors cannot be made then.
+fn raise_limits() -> Result<(), StartError> {
+    for resource in [Resource::Nofile, Resource::Memlock] {
+        let limit = getrlimit(resource);
+        // If it cannot be raised, what there is has to do.
+        let _ = setrlimit(resource, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+    match getrlimit(Resource::Memlock).current {
+        Some(bytes) if bytes < MEMLOCK_BYTES_MIN && !rustix::process::geteuid().is_root() => {
+            Err(StartError::LockedMemory(bytes))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -24,6 +24,11 @@ impl Placement {
         self.cores
     }
 
+    /// How many shards there are.
+    pub fn shards(&self) -> u16 {
+        self.shards
+    }
+
     /// The shard whose log holds `topic`. Stored data depends on this function: it must never change.
     pub fn shard_of(&self, topic: &str) -> u16 {
         (mix(topic.as_bytes(), FNV_OFFSET) % u64::from(self.shards)) as u16
@@ -94,7 +99,7 @@ mod tests {
             .collect();
         assert_eq!(shards, FIXED);
     }
-    const FIXED: [u16; 5] = [0, 0, 0, 0, 0];
+    const FIXED: [u16; 5] = [1, 3, 0, 3, 0];
 
     #[test]
     fn channels_of_one_topic_spread_over_the_cores() {

@@ -149,6 +149,7 @@ impl Engine {
     fn end(&mut self, slot: Slot, connection: &mut Connection) {
         connection.input = Vec::new();
         connection.hold = Hold::Ending;
+        self.set_ending_timer(slot, connection);
         self.leave_channel(slot, connection);
         self.touch(slot, connection);
     }

@@ -157,9 +157,10 @@ impl Logs {
         self.shards.iter().all(|shard| shard.failed || shard.log.is_closed())
     }
 
-    /// The last frame of each shard, for the mark of a clean stop.
+    /// The last frame of each shard that was closed, for the mark of a clean stop.
     pub(super) fn last_frames(&self) -> Vec<(u16, u64)> {
-        self.shards.iter().map(|shard| (shard.number, shard.log.last_frame_seq())).collect()
+        let closed = self.shards.iter().filter(|shard| shard.log.is_closed());
+        closed.map(|shard| (shard.number, shard.log.last_frame_seq())).collect()
     }
 
     pub(super) fn next_timeout(&self) -> Option<u64> {

@@ -279,6 +279,7 @@ impl Engine {
     pub(super) fn fatal(&mut self, slot: Slot, connection: &mut Connection, error: &WireError) {
         connection.input = Vec::new();
         connection.hold = Hold::Ending;
+        self.set_ending_timer(slot, connection);
         self.leave_channel(slot, connection);
         connection.replies.push(Answer::last(error), &mut connection.output);
         self.touch(slot, connection);

@@ -19,6 +19,9 @@ use crate::core::engine::{Action, Engine};
 /// How long connections may take to send what is under way.
 const DRAIN_NS_MAX: u64 = 1_000_000_000;
 
+/// How long the logs may take to write what is left.
+const CLOSE_NS_MAX: u64 = 10_000_000_000;
+
 /// How often a stopping core looks whether the others have got further.
 const STEP_NS: u64 = 1_000_000;
 
@@ -28,7 +31,7 @@ pub(super) enum Phase {
     Running,
     Draining { until: u64 },
     Quiet,
-    Closing,
+    Closing { until: u64 },
     Stopped,
 }
 
@@ -73,11 +76,12 @@ impl Engine {
                     self.shared.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
                 if all && !self.has_more_to_do() && self.mesh.is_empty() {
                     self.logs.close(now);
-                    self.phase = Phase::Closing;
+                    self.phase = Phase::Closing { until: now + CLOSE_NS_MAX };
                 }
             }
-            Phase::Closing => {
-                if self.logs.are_closed() {
+            Phase::Closing { until } => {
+                // A log without room for its close frame is left as a crash would leave it, which it survives.
+                if self.logs.are_closed() || now >= until {
                     self.phase = Phase::Stopped;
                 }
             }

@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 
 use nsq_protocol::frame::HEARTBEAT_FRAME;
 
-use crate::core::connection::Connection;
+use crate::core::connection::{Connection, Hold};
 use crate::core::engine::{Action, Engine};
 use crate::transport::Slot;
 
 const NS_PER_MS: u64 = 1_000_000;
+
+/// How long a connection whose last command was run may take to read what it is owed.
+const ENDING_NS_MAX: u64 = 5_000 * NS_PER_MS;
 
 /// When to look at which connection; monotonic ns.
 #[derive(Debug, Default)]
@@ -58,10 +61,15 @@ impl Engine {
 
     fn on_timer(&mut self, slot: Slot, connection: &mut Connection) {
         let now = self.now.mono_ns;
-        let Some(interval) = interval_ns(connection) else { return };
         if connection.closing {
             return;
         }
+        if connection.hold == Hold::Ending {
+            self.actions.push_back(Action::Abort(slot));
+            connection.closing = true;
+            return;
+        }
+        let Some(interval) = interval_ns(connection) else { return };
         if connection.sending && now >= connection.sending_since + interval {
             // The client has not taken a byte for a whole heartbeat: the write deadline.
             self.actions.push_back(Action::Abort(slot));
@@ -89,6 +97,14 @@ impl Engine {
         let Some(interval) = interval_ns(connection) else { return };
         let silence = (connection.waiting_since + 2 * interval).max(self.now.mono_ns + NS_PER_MS);
         let at = connection.heartbeat_at.min(silence);
+        connection.timer = Some(at);
+        self.timers.set(slot, at);
+    }
+
+    /// Bounds how long a connection takes to end.
+    pub(super) fn set_ending_timer(&mut self, slot: Slot, connection: &mut Connection) {
+        self.clear_timer(slot, connection);
+        let at = self.now.mono_ns + ENDING_NS_MAX;
         connection.timer = Some(at);
         self.timers.set(slot, at);
     }
