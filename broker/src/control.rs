@@ -5,7 +5,7 @@
 //! mesh that publishes use.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use nsq_queue::{ChannelKey, ChannelStats, TopicStats};
 
+use crate::latency::Summary;
 use crate::placement::Placement;
 use crate::stats::ConnectionStats;
 use crate::transport::{LocalWaker, WorkOutside};
@@ -137,6 +138,8 @@ pub struct CoreStats {
     pub channels: Vec<ChannelStats>,
     /// Connections on this core.
     pub connections: Vec<ConnectionStats>,
+    /// Latencies of those channels that have any.
+    pub latencies: HashMap<ChannelKey, Summary>,
 }
 
 /// Where a request's answer goes.

@@ -10,6 +10,7 @@
 //! | `placement` | who lives where |
 //! | `control` | requests of HTTP handlers to the cores |
 //! | `http`, `stats` | the HTTP API |
+//! | `latency` | end-to-end latencies |
 //! | `lookup_peer` | the conversation with nsqlookupd |
 //! | `listeners`, `data_path`, `clock`, `shared`, `replies` | what their names say |
 
@@ -24,6 +25,7 @@ pub mod core_thread;
 pub mod data_path;
 pub mod doorbell;
 pub mod http;
+pub mod latency;
 pub mod listeners;
 pub mod lookup_peer;
 pub mod mail;

@@ -101,6 +101,10 @@ pub struct Config {
     pub durability: Durability,
     /// What a damaged log means; `refuse`.
     pub recover: Recover,
+    /// Quantiles of the time from publish to FIN that `/stats` shows; none, and then it is not measured.
+    pub latency_quantiles: Vec<f64>,
+    /// How far they look back; 10 minutes.
+    pub latency_window_ns: u64,
     /// How sockets are driven; `auto`.
     pub transport: Transport,
     /// Threads, one per core; 0 for every core of the affinity mask.
@@ -144,6 +148,8 @@ impl Config {
             http_client_request_timeout_ns: ns(&options, "http-client-request-timeout"),
             data_path: data_path(options.get_str("data-path")),
             limits: limits(&options),
+            latency_quantiles: options.get_floats("e2e-processing-latency-percentile").to_vec(),
+            latency_window_ns: ns(&options, "e2e-processing-latency-window-time"),
             mem_queue_size: count(&options, "mem-queue-size"),
             cache_bytes_max: count(&options, "mem-cache-size"),
             segment_bytes_max: count(&options, "max-bytes-per-file"),

@@ -25,7 +25,6 @@ const NO_TLS: &str = "this broker has no TLS; leave the option out, or put a TLS
 const NO_AUTH: &str = "this broker cannot ask an auth server, and starting without would admit everybody.";
 const NO_STATSD: &str = "this broker pushes no statistics to statsd; read /stats instead.";
 const NO_TOPOLOGY: &str = "this broker does not deliver by region or zone.";
-const NO_LATENCY: &str = "this broker does not estimate end-to-end latencies.";
 
 /// The whole table, in the order in which options are checked and shown.
 pub(super) fn options(hostname: &str) -> Vec<Flag> {
@@ -180,8 +179,7 @@ fn statistics() -> Vec<Flag> {
             "",
             "quantile in (0,1] of the time from publish to FIN (may be repeated)",
         )
-        .with_key("e2e_processing_latency_percentiles")
-        .not_yet(NO_LATENCY),
+        .with_key("e2e_processing_latency_percentiles"),
         Flag::duration("e2e-processing-latency-window-time", "10m", "time that the quantiles look back"),
     ]
 }

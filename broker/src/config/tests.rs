@@ -167,7 +167,6 @@ fn a_missing_feature_is_refused_and_never_ignored() {
         &["--topology-region=r"],
         &["--topology-zone=z"],
         &["--enable-experiment=topology-aware-consumption"],
-        &["--e2e-processing-latency-percentile=0.99"],
     ];
     for arguments in missing {
         let text = refused(arguments);

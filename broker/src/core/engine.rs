@@ -30,6 +30,7 @@ use crate::core::logs::{Logs, OpenLog};
 use crate::core::publish::Delayed;
 use crate::core::stop::Phase;
 use crate::core::timers::Timers;
+use crate::latency::Latencies;
 use crate::lookup_peer::Registrations;
 use crate::mail::{Forward, Mail, Moving, RemoteReply};
 use crate::mesh::MeshEnd;
@@ -96,6 +97,8 @@ pub struct Engine {
     pub(super) memory_topic: u32,
     /// Something waits that this turn has not looked at: more mail, or what an adopted connection has begun.
     pub(super) turn_again: bool,
+    /// Only with `--e2e-processing-latency-percentile`.
+    pub(super) latencies: Option<Latencies>,
     /// This turn has made tasks of the executor runnable.
     pub(super) tasks_woken: bool,
     pub(super) connections_max: usize,
@@ -135,7 +138,7 @@ impl Engine {
                 cache_bytes_max: config.cache_bytes_max / u64::from(cores),
                 message_timeout_max_ns: config.limits.message_timeout_ns_max.unsigned_abs(),
                 channel_consumers_max: config.consumers_per_channel_max,
-                latency: false,
+                latency: !config.latency_quantiles.is_empty(),
                 seed: now.wall_ns as u64 ^ u64::from(id) << 56,
             },
             now,
@@ -166,6 +169,8 @@ impl Engine {
             registrations,
             now,
             turn_again: false,
+            latencies: (!config.latency_quantiles.is_empty())
+                .then(|| Latencies::new(config.latency_window_ns)),
             tasks_woken: false,
             phase: Phase::Running,
             shared,

@@ -94,8 +94,11 @@ impl Engine {
             Output::Unregistered { topic_name, channel, .. } => {
                 self.register(Change::removed(&topic_name, channel.as_ref().map(|(_, name)| &**name)));
             }
-            // Asked for only with latency percentiles, which this version refuses at start.
-            Output::Latency { .. } => {}
+            Output::Latency { channel, latency_ns } => {
+                if let Some(latencies) = &mut self.latencies {
+                    latencies.record(channel, self.now.mono_ns, latency_ns);
+                }
+            }
         }
     }
 

@@ -1,14 +1,16 @@
 //! Topics and channels of this core: keys, creation, discovery, and what is asked of them.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use nsq_protocol::names;
-use nsq_queue::{Admin, ChannelKey, Input, QueueRecord, Token, TopicKey};
+use nsq_queue::{Admin, ChannelKey, ChannelStats, Input, QueueRecord, Token, TopicKey};
 use nsq_wal::TopicId;
 
 use crate::control::{CoreStats, Request, Response, StatsFilter};
 use crate::core::asks::Asker;
 use crate::core::engine::Engine;
+use crate::latency::Summary;
 use crate::mail::Mail;
 
 /// Topic ids with this bit belong to memory-only topics, which no log knows.
@@ -213,7 +215,7 @@ impl Engine {
         self.queue.handle(self.now, Input::Admin { topic: key, action: action(channel.into()), token });
     }
 
-    fn core_stats(&self, filter: &StatsFilter) -> CoreStats {
+    fn core_stats(&mut self, filter: &StatsFilter) -> CoreStats {
         let (topic, channel) = (filter.topic.as_deref(), filter.channel.as_deref());
         let topics = self.queue.topic_stats(topic);
         let channels = self.queue.channel_stats(topic, channel, filter.include_clients);
@@ -222,7 +224,19 @@ impl Engine {
         } else {
             Vec::new()
         };
-        CoreStats { topics, channels, connections }
+        let latencies = self.latencies_of(&channels, topic.is_none() && channel.is_none());
+        CoreStats { topics, channels, connections, latencies }
+    }
+
+    fn latencies_of(&mut self, channels: &[ChannelStats], all: bool) -> HashMap<ChannelKey, Summary> {
+        let now = self.now.mono_ns;
+        let Some(latencies) = &mut self.latencies else { return HashMap::new() };
+        if all {
+            let keys: HashSet<ChannelKey> = channels.iter().map(|channel| channel.channel).collect();
+            latencies.keep(|channel| keys.contains(&channel));
+        }
+        let keys = channels.iter().map(|channel| channel.channel);
+        keys.filter_map(|key| Some((key, latencies.summary(key, now)?))).collect()
     }
 
     /// Sends a request to the core that it concerns.

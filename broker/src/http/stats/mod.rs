@@ -53,7 +53,7 @@ pub(super) async fn stats(request: &Request<'_>) -> Result<Reply, ApiError> {
     // Never closed; if it were, nothing would have to be counted either.
     let _turn = context.stats_turns.acquire_permit(1).await;
     let cores = context.core.stats(&wanted.filter).await;
-    let mut view = StatsView::new(&cores, &wanted.filter);
+    let mut view = StatsView::new(&cores, &wanted.filter, &context.shared.config.latency_quantiles);
     view.version = NSQ_VERSION;
     view.health = info::health(context);
     view.start_time = context.shared.started_at;

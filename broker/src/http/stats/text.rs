@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nsq_flags::format_duration;
 
-use super::view::{ChannelView, ClientView, Memory, PublishCount, StatsView, TopicView};
+use super::view::{ChannelView, ClientView, Latency, Memory, PublishCount, StatsView, TopicView};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -63,12 +63,13 @@ fn memory_block(out: &mut String, memory: &Memory) -> fmt::Result {
 fn topic_block(out: &mut String, topic: &TopicView<'_>, head: &Head) -> fmt::Result {
     writeln!(
         out,
-        "\n{}[{:<15}] depth: {:<5} be-depth: {:<5} msgs: {:<8} e2e%: ",
+        "\n{}[{:<15}] depth: {:<5} be-depth: {:<5} msgs: {:<8} e2e%: {}",
         if topic.paused { "*P " } else { "   " },
         topic.topic_name,
         topic.depth,
         topic.backend_depth,
-        topic.message_count
+        topic.message_count,
+        latencies(&topic.e2e_processing_latency)
     )?;
     for channel in &topic.channels {
         channel_line(out, channel)?;
@@ -82,7 +83,7 @@ fn topic_block(out: &mut String, topic: &TopicView<'_>, head: &Head) -> fmt::Res
 fn channel_line(out: &mut String, channel: &ChannelView<'_>) -> fmt::Result {
     writeln!(
         out,
-        "{}[{:<25}] depth: {:<5} be-depth: {:<5} inflt: {:<4} def: {:<4} re-q: {:<5} timeout: {:<5} msgs: {:<8} e2e%: ",
+        "{}[{:<25}] depth: {:<5} be-depth: {:<5} inflt: {:<4} def: {:<4} re-q: {:<5} timeout: {:<5} msgs: {:<8} e2e%: {}",
         if channel.paused { "   *P " } else { "      " },
         channel.channel_name,
         channel.depth,
@@ -91,8 +92,25 @@ fn channel_line(out: &mut String, channel: &ChannelView<'_>) -> fmt::Result {
         channel.deferred_count,
         channel.requeue_count,
         channel.timeout_count,
-        channel.message_count
+        channel.message_count,
+        latencies(&channel.e2e_processing_latency)
     )
+}
+
+fn latencies(latency: &Latency) -> String {
+    let values = latency.percentiles.iter().flatten().map(|percentile| duration_text(percentile.value));
+    values.collect::<Vec<_>>().join(", ")
+}
+
+/// Nanoseconds with one decimal, in the largest unit that leaves something before the point.
+fn duration_text(ns: f64) -> String {
+    let (value, unit) = match ns {
+        _ if ns > 1e9 => (ns / 1e9, "s"),
+        _ if ns > 1e6 => (ns / 1e6, "ms"),
+        _ if ns > 1e3 => (ns / 1e3, "us"),
+        _ => (ns, "ns"),
+    };
+    format!("{value:.1}{unit}")
 }
 
 /// A client that has published (to the topic of the filter, if there is one) shows its publishes, and any other its

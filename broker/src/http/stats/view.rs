@@ -9,6 +9,7 @@ use nsq_queue::{ChannelStats, ConsumerStats, TopicStats};
 use serde::Serialize;
 
 use crate::control::{CoreStats, StatsFilter};
+use crate::latency::{Summary, empty_summary};
 use crate::stats::ConnectionStats;
 
 /// All of `/stats`.
@@ -54,6 +55,9 @@ pub(super) struct ChannelView<'a> {
     pub(super) clients: Option<Vec<ClientView<'a>>>,
     pub(super) paused: bool,
     pub(super) e2e_processing_latency: Latency,
+    /// What the latency was made of, for the topic's.
+    #[serde(skip)]
+    latencies: Option<&'a Summary>,
 }
 
 /// A consumer or a producer.
@@ -94,11 +98,29 @@ pub(super) struct PublishCount<'a> {
     pub(super) count: u64,
 }
 
-/// End-to-end latency, which is not measured: what NSQ shows with its percentiles off.
+/// End-to-end latency. None where it is not measured, and for a topic without channels.
 #[derive(Serialize, Default)]
 pub(super) struct Latency {
     count: u64,
-    percentiles: Option<[f64; 0]>,
+    pub(super) percentiles: Option<Vec<Percentile>>,
+}
+
+/// One quantile of the latency.
+#[derive(Serialize)]
+pub(super) struct Percentile {
+    quantile: f64,
+    /// Nanoseconds; 0 without any sample.
+    pub(super) value: f64,
+}
+
+impl Latency {
+    fn of(summary: &Summary, quantiles: &[f64]) -> Self {
+        let percentile = |quantile: &f64| {
+            let value = if summary.is_empty() { 0 } else { summary.value_at_quantile(*quantile) };
+            Percentile { quantile: *quantile, value: value as f64 }
+        };
+        Self { count: summary.len(), percentiles: Some(quantiles.iter().map(percentile).collect()) }
+    }
 }
 
 /// NSQ's nine figures of its heap. Of those only the memory in use has a meaning without a garbage collector.
@@ -146,18 +168,19 @@ fn resident_bytes(status: &str) -> Option<u64> {
 
 impl<'a> StatsView<'a> {
     /// Joins what the cores told, each entry of `cores` being one core's. The rest of the fields is the caller's.
-    pub(super) fn new(cores: &'a [CoreStats], filter: &'a StatsFilter) -> Self {
+    /// `quantiles` are those of the latency to be shown; without any it is off.
+    pub(super) fn new(cores: &'a [CoreStats], filter: &'a StatsFilter, quantiles: &[f64]) -> Self {
         let named = |topic: &&TopicStats| filter.topic.as_deref().is_none_or(|name| name == &*topic.name);
         let mut topics: Vec<&TopicStats> = cores.iter().flat_map(|core| &core.topics).filter(named).collect();
         if filter.topic.is_some() && topics.is_empty() {
             return Self::default();
         }
         topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let mut channels = channels_by_topic(cores, filter);
+        let mut channels = channels_by_topic(cores, filter, quantiles);
         let topics = topics.into_iter().filter_map(|topic| {
             let channels = channels.remove(&*topic.name).unwrap_or_default();
             let is_shown = filter.channel.is_none() || !channels.is_empty();
-            is_shown.then(|| TopicView::new(topic, channels))
+            is_shown.then(|| TopicView::new(topic, channels, quantiles))
         });
         Self { topics: Some(topics.collect()), producers: producers(cores, filter), ..Self::default() }
     }
@@ -167,6 +190,7 @@ impl<'a> StatsView<'a> {
 fn channels_by_topic<'a>(
     cores: &'a [CoreStats],
     filter: &'a StatsFilter,
+    quantiles: &[f64],
 ) -> HashMap<&'a str, Vec<ChannelView<'a>>> {
     let mut by_topic: HashMap<&str, Vec<ChannelView<'_>>> = HashMap::new();
     for core in cores {
@@ -174,7 +198,8 @@ fn channels_by_topic<'a>(
             core.connections.iter().map(|connection| (connection.consumer, connection)).collect();
         for channel in &core.channels {
             if filter.channel.as_deref().is_none_or(|name| name == &*channel.name) {
-                let view = ChannelView::new(channel, &connections, filter);
+                let mut view = ChannelView::new(channel, &connections, filter);
+                view.set_latency(core.latencies.get(&channel.channel), quantiles);
                 by_topic.entry(&channel.topic_name).or_default().push(view);
             }
         }
@@ -203,7 +228,17 @@ fn producers<'a>(cores: &'a [CoreStats], filter: &'a StatsFilter) -> Option<Vec<
 }
 
 impl<'a> TopicView<'a> {
-    fn new(topic: &'a TopicStats, channels: Vec<ChannelView<'a>>) -> Self {
+    fn new(topic: &'a TopicStats, channels: Vec<ChannelView<'a>>, quantiles: &[f64]) -> Self {
+        let e2e_processing_latency = if quantiles.is_empty() || channels.is_empty() {
+            Latency::default()
+        } else {
+            let mut all = empty_summary();
+            for channel in channels.iter().filter_map(|channel| channel.latencies) {
+                // Cannot fail: the sum grows.
+                let _ = all.add(channel);
+            }
+            Latency::of(&all, quantiles)
+        };
         Self {
             topic_name: &topic.name,
             channels,
@@ -212,7 +247,7 @@ impl<'a> TopicView<'a> {
             message_count: topic.message_count,
             message_bytes: topic.message_bytes,
             paused: topic.paused,
-            e2e_processing_latency: Latency::default(),
+            e2e_processing_latency,
         }
     }
 }
@@ -241,6 +276,17 @@ impl<'a> ChannelView<'a> {
             clients: filter.include_clients.then(|| channel.consumers.iter().filter_map(client).collect()),
             paused: channel.paused,
             e2e_processing_latency: Latency::default(),
+            latencies: None,
+        }
+    }
+
+    fn set_latency(&mut self, summary: Option<&'a Summary>, quantiles: &[f64]) {
+        if !quantiles.is_empty() {
+            self.latencies = summary;
+            self.e2e_processing_latency = match summary {
+                Some(summary) => Latency::of(summary, quantiles),
+                None => Latency::of(&empty_summary(), quantiles),
+            };
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::stats::ConnectionStats;
 const HEAD: Head = Head { version_line: "nsqd v1.3.0 (built w/x)", started_at: 0, now_ns: 62_345_678_901 };
 
 fn view<'a>(cores: &'a [CoreStats], filter: &'a StatsFilter) -> StatsView<'a> {
-    let mut view = StatsView::new(cores, filter);
+    let mut view = StatsView::new(cores, filter, &[]);
     view.health = "OK".to_owned();
     view
 }
@@ -71,6 +71,7 @@ fn core() -> CoreStats {
             connection(1, "ch", vec![]),
             connection(2, "a-rather-long-host-name", vec![("t".to_owned(), 3)]),
         ],
+        ..CoreStats::default()
     }
 }
 

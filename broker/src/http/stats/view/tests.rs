@@ -64,11 +64,13 @@ fn cores() -> Vec<CoreStats> {
             topics: vec![topic("t")],
             channels: vec![channel("t", "b", &[1])],
             connections: vec![connection(1, "first", &[]), connection(2, "producer", &[("t", 5), ("s", 2)])],
+            ..CoreStats::default()
         },
         CoreStats {
             topics: vec![topic("s")],
             channels: vec![channel("t", "a", &[1])],
             connections: vec![connection(1, "second", &[("s", 1)])],
+            ..CoreStats::default()
         },
     ]
 }
@@ -102,7 +104,7 @@ fn outline(view: &StatsView<'_>) -> String {
 #[test]
 fn topics_channels_and_clients_of_all_cores_are_joined_and_sorted() {
     let (cores, filter) = (cores(), filter("", ""));
-    assert_eq!(outline(&StatsView::new(&cores, &filter)), "s[] t[a:second b:first]");
+    assert_eq!(outline(&StatsView::new(&cores, &filter, &[])), "s[] t[a:second b:first]");
 }
 
 #[test]
@@ -117,7 +119,7 @@ fn an_unknown_topic_is_null_and_an_unknown_channel_is_empty() {
         ("s", "a", ""),
     ] {
         let filter = filter(topic, channel);
-        let view = StatsView::new(&cores, &filter);
+        let view = StatsView::new(&cores, &filter, &[]);
         assert_eq!(outline(&view), expected, "{topic} {channel}");
         assert_eq!(view.producers.is_none(), expected == "null");
     }
@@ -127,7 +129,7 @@ fn an_unknown_topic_is_null_and_an_unknown_channel_is_empty() {
 fn without_clients_their_lists_are_null_and_their_number_stays() {
     let cores = cores();
     let filter = StatsFilter { include_clients: false, ..filter("t", "") };
-    let view = StatsView::new(&cores, &filter);
+    let view = StatsView::new(&cores, &filter, &[]);
     assert!(view.producers.is_none());
     let topics = view.topics.unwrap();
     assert!(topics[0].channels.iter().all(|channel| channel.clients.is_none() && channel.client_count == 1));
@@ -138,7 +140,7 @@ fn a_producer_shows_one_topic_the_filters_or_its_first() {
     let cores = cores();
     let shown = |topic: &str| {
         let filter = filter(topic, "");
-        let view = StatsView::new(&cores, &filter);
+        let view = StatsView::new(&cores, &filter, &[]);
         let producers = view.producers.unwrap();
         let of = |client: &ClientView<'_>| {
             client.pub_counts.as_ref().map(|[shown]| (shown.topic.to_owned(), shown.count))
@@ -154,7 +156,7 @@ fn a_producer_shows_one_topic_the_filters_or_its_first() {
 #[test]
 fn a_consumer_that_publishes_has_its_counters_in_both_lists() {
     let (cores, filter) = (cores(), filter("", ""));
-    let view = StatsView::new(&cores, &filter);
+    let view = StatsView::new(&cores, &filter, &[]);
     let producers = view.producers.unwrap();
     assert_eq!((producers[0].ready_count, producers[0].message_count), (0, 0));
     assert_eq!((producers[1].ready_count, producers[1].message_count), (5, 4));
@@ -166,9 +168,10 @@ fn the_json_has_nsqs_keys_in_nsqs_order() {
         topics: vec![topic("t")],
         channels: vec![channel("t", "c", &[1])],
         connections: vec![connection(1, "<id>", &[("t", 1)])],
+        ..CoreStats::default()
     }];
     let filter = filter("", "");
-    let mut view = StatsView::new(&cores, &filter);
+    let mut view = StatsView::new(&cores, &filter, &[]);
     view.version = "1.3.0";
     view.health = "OK".to_owned();
     view.producers = None;
@@ -209,4 +212,25 @@ fn resident_memory_is_read_in_kib() {
 fn figures_of_json() -> String {
     let json = serde_json::to_value(Memory::default()).unwrap();
     json.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_topics_latency_is_that_of_all_its_channels() {
+    let mut cores = cores();
+    for (core, latency_ns) in cores.iter_mut().zip([1_000, 1_000_000]) {
+        let mut summary = empty_summary();
+        summary.record(latency_ns).unwrap();
+        let key = core.channels[0].channel;
+        core.latencies.insert(key, summary);
+    }
+    let filter = filter("t", "");
+    let view = StatsView::new(&cores, &filter, &[1.0, 0.5]);
+    let topic = &view.topics.as_ref().unwrap()[0];
+    let values = |latency: &Latency| -> Vec<f64> {
+        latency.percentiles.iter().flatten().map(|percentile| percentile.value).collect()
+    };
+    let all = values(&topic.e2e_processing_latency);
+    assert!((all[0] / 1e6 - 1.0).abs() < 0.01 && (all[1] / 1e3 - 1.0).abs() < 0.01, "{all:?}");
+    let without = StatsView::new(&cores, &filter, &[]);
+    assert!(without.topics.unwrap()[0].e2e_processing_latency.percentiles.is_none());
 }
