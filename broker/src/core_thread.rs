@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning, PoolPlacement};
 use nsq_flags::{info, warn};
 use nsq_wal::{DataDir, Disk, Log, LogOptions, WalError};
 
@@ -27,6 +27,10 @@ use crate::transport::{Options, RemoteWaker, Transport};
 const EXECUTOR_IO_BYTES: usize = 64 * 1024;
 /// Depth of glommio's own rings, which carry HTTP and cold file work only.
 const EXECUTOR_RING_DEPTH: usize = 1024;
+
+/// Threads for blocking file work. With a single one, the renaming of the next segment, for which commits wait, would
+/// stand in line behind the preparing of the one after it, which takes tens of milliseconds.
+const BLOCKING_THREADS: usize = 3;
 
 /// Sizes of files are multiples of it.
 const BLOCK_BYTES: u64 = nsq_wal::limits::BLOCK_BYTES as u64;
@@ -120,6 +124,7 @@ pub fn spawn<T: Transport + 'static>(
         .name(&format!("core-{}", seat.id))
         .io_memory(EXECUTOR_IO_BYTES)
         .ring_depth(EXECUTOR_RING_DEPTH)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
         // The preempt timer keeps glommio's default of 100 ms: the loop visits the reactor by itself, and a timer that
         // fires while the executor is about to sleep can let it sleep with runnable tasks.
         .spawn(move || run(common, seat))
