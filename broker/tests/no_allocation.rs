@@ -48,7 +48,7 @@ const WARM_UP_BURSTS: usize = 40;
 const COUNTED_BURSTS: usize = 100;
 
 /// A burst makes a handful of turns with a commit each, and each of those may allocate some dozen times.
-const ALLOCATIONS_PER_MESSAGE_MAX: f64 = 0.5;
+const ALLOCATIONS_PER_MESSAGE_MAX: f64 = 0.2;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
