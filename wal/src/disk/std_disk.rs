@@ -15,7 +15,7 @@ use super::{Disk, Entry, LogFile, ReadBuf};
 use crate::error::{EIO, Errno};
 
 /// Bytes of zeros written at once while a segment is prepared.
-const ZERO_CHUNK_BYTES: usize = 1024 * 1024;
+const ZERO_CHUNK_BYTES: usize = 128 * 1024;
 const EINVAL: Errno = 22;
 
 /// Files of a real directory, opened with O_DIRECT. Where that is refused (tmpfs), files are opened buffered, and
