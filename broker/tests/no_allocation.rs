@@ -4,6 +4,7 @@
 //! The broker runs in this process on one core. Allocations of its threads are counted; those of the client are not.
 
 #![allow(unsafe_code, reason = "an allocator that counts")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
