@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::control::{Pending, Response};
+use crate::mesh::request::{Pending, Response};
 use crate::transport::Slot;
 
 /// Who asked.

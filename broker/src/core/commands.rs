@@ -4,11 +4,11 @@ use nsq_protocol::frame::{self, FRAME_HEADER_SIZE, encode_response};
 use nsq_protocol::{Command, IdentifyReply, Messages, Step, WireError, error::cause};
 use nsq_queue::{Cause, ConsumerId, Input};
 
-use crate::core::connection::{Connection, Delivery, Hold, INPUT_BYTES_PAUSE};
+use crate::client::connection::{Connection, Delivery, Hold, INPUT_BYTES_PAUSE};
+use crate::client::replies::Answer;
 use crate::core::engine::{Action, Engine};
 use crate::core::publish::Publish;
-use crate::mail::PublishVerb;
-use crate::replies::Answer;
+use crate::mesh::message::PublishVerb;
 use crate::transport::Slot;
 
 /// Bytes that an unfinished command is given at the least when more arrive: enough for most commands, few enough

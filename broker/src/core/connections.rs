@@ -1,6 +1,6 @@
 //! The connections of one core, found by the transport's slot.
 
-use crate::core::connection::Connection;
+use crate::client::connection::Connection;
 use crate::transport::Slot;
 
 /// A connection is taken out while its commands run, so that they can reach the rest of the core, and put back

@@ -23,19 +23,19 @@ use nsq_protocol::limits::HEARTBEAT_INTERVAL_MS_DEFAULT;
 use nsq_queue::{Now, Shard};
 use nsq_wal::Disk;
 
-use crate::control::{Inbox, Response};
 use crate::core::asks::{Asker, Asks};
 use crate::core::connections::Connections;
 use crate::core::logs::{Logs, OpenLog};
 use crate::core::publish::Delayed;
 use crate::core::stop::Phase;
 use crate::core::timers::Timers;
-use crate::latency::Latencies;
-use crate::lookup_peer::Registrations;
-use crate::mail::{Forward, Mail, Moving, RemoteReply};
+use crate::lookup::Registrations;
 use crate::mesh::MeshEnd;
-use crate::placement::Placement;
-use crate::shared::Shared;
+use crate::mesh::message::{Forward, Mail, Moving, RemoteReply};
+use crate::mesh::placement::Placement;
+use crate::mesh::process::Shared;
+use crate::mesh::request::{Inbox, Response};
+use crate::stats::latency::Latencies;
 use crate::transport::Slot;
 
 /// Something that only the loop can do, because it needs the transport.

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use nsq_queue::{Batch, ChannelId, Input, QueueRecord};
 use nsq_wal::{Event, Io, IoDone, IoResult, IoTag, Log, Placed, Publish, ReadBuf, Record, Refused, TopicId};
 
-use crate::control::CoreHandle;
 use crate::core::engine::Engine;
 use crate::core::topics::topic_key;
+use crate::mesh::request::CoreHandle;
 use crate::transport::{FrameMemory, IoBuf, ReadMemory, Transport};
 
 /// The log's own tags stay below this; the shard is above.

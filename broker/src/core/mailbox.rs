@@ -7,11 +7,11 @@ use std::sync::Arc;
 use nsq_queue::{Input, Now};
 use socket2::{SockAddr, SockRef};
 
+use crate::client::connection::Connection;
 use crate::clock;
 use crate::core::asks::Asker;
-use crate::core::connection::Connection;
 use crate::core::engine::{Action, Engine};
-use crate::mail::Mail;
+use crate::mesh::message::Mail;
 use crate::transport::Slot;
 
 const NS_PER_S: i64 = 1_000_000_000;

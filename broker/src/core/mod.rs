@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod` | the loop: transport in, engine, transport out |
 //! | `engine` | the state of a core, without IO |
-//! | `connection`, `connections` | a client connection; where to find it |
+//! | `connections` | where to find a connection |
 //! | `commands`, `publish`, `moves` | what commands do |
 //! | `settle` | what follows from them: frames, mail, sends |
 //! | `topics`, `asks` | creation, admin requests, who waits for which answer |
@@ -14,7 +14,6 @@
 
 mod asks;
 mod commands;
-mod connection;
 mod connections;
 mod engine;
 mod logs;
@@ -29,13 +28,12 @@ mod topics;
 
 use std::os::fd::OwnedFd;
 
-pub use connection::Connection;
 pub use engine::{Engine, EngineParts};
 pub use logs::{ColdDone, OpenLog};
 
 use crate::clock;
-use crate::control::CoreHandle;
 use crate::core::engine::Action;
+use crate::mesh::request::CoreHandle;
 use crate::transport::{Close, Event, Transport, Wait};
 
 /// Letters of other cores that one turn reads before it looks after its own connections again.

@@ -9,13 +9,13 @@ use std::os::fd::OwnedFd;
 use nsq_protocol::{WireError, error::cause};
 use nsq_queue::{ChannelKey, ConsumerId, Input, SubscribeError};
 
+use crate::client::connection::{Connection, Hold, Suspended};
+use crate::client::replies::Answer;
 use crate::clock;
-use crate::control::Request;
 use crate::core::asks::Asker;
-use crate::core::connection::{Connection, Hold, Suspended};
 use crate::core::engine::Engine;
-use crate::mail::{Mail, Moving};
-use crate::replies::Answer;
+use crate::mesh::message::{Mail, Moving};
+use crate::mesh::request::Request;
 use crate::transport::Slot;
 
 impl Engine {

@@ -8,13 +8,13 @@ use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
 use nsq_protocol::{MessageId, WireError, error::cause};
 use nsq_queue::{Batch, Input, TopicKey, Waiter};
 
-use crate::control::{Request, Response};
+use crate::client::connection::{Connection, Hold, REPLIES_WAITING_MAX, Suspended};
+use crate::client::replies::Answer;
 use crate::core::asks::Asker;
-use crate::core::connection::{Connection, Hold, REPLIES_WAITING_MAX, Suspended};
 use crate::core::engine::Engine;
 use crate::core::topics::{is_memory, shard_of, topic_id};
-use crate::mail::{Forward, ForwardItem, PublishVerb};
-use crate::replies::Answer;
+use crate::mesh::message::{Forward, ForwardItem, PublishVerb};
+use crate::mesh::request::{Request, Response};
 use crate::transport::Slot;
 
 /// Marks a [`Waiter`] that is a request of [`super::asks::Asks`], not a connection. Slots never have this bit.

@@ -3,14 +3,14 @@
 use nsq_protocol::WireError;
 use nsq_queue::{ConsumerId, Input, Output, QueueRecord, Waiter};
 
-use crate::control::Response;
-use crate::core::connection::{Connection, Hold, OUTPUT_BYTES_MAX, REPLIES_WAITING_MAX};
+use crate::client::connection::{Connection, Hold, OUTPUT_BYTES_MAX, REPLIES_WAITING_MAX};
+use crate::client::replies::Answer;
 use crate::core::engine::{Action, Engine};
 use crate::core::publish::{WAITER_IS_REQUEST, refusal};
 use crate::core::topics::{shard_of, topic_id};
-use crate::lookup_peer::Change;
-use crate::mail::{Mail, RemoteReply};
-use crate::replies::Answer;
+use crate::lookup::Change;
+use crate::mesh::message::{Mail, RemoteReply};
+use crate::mesh::request::Response;
 use crate::transport::Slot;
 
 /// Rounds of outputs and completions in one turn before the rest waits for the next. Two are usual: the log

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use nsq_protocol::frame::HEARTBEAT_FRAME;
 
-use crate::core::connection::{Connection, Hold};
+use crate::client::connection::{Connection, Hold};
 use crate::core::engine::{Action, Engine};
 use crate::transport::Slot;
 

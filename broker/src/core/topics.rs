@@ -7,11 +7,11 @@ use nsq_protocol::names;
 use nsq_queue::{Admin, ChannelKey, ChannelStats, Input, QueueRecord, Token, TopicKey};
 use nsq_wal::TopicId;
 
-use crate::control::{CoreStats, Request, Response, StatsFilter};
 use crate::core::asks::Asker;
 use crate::core::engine::Engine;
-use crate::latency::Summary;
-use crate::mail::Mail;
+use crate::mesh::message::Mail;
+use crate::mesh::request::{CoreStats, Request, Response, StatsFilter};
+use crate::stats::latency::Summary;
 
 /// Topic ids with this bit belong to memory-only topics, which no log knows.
 const MEMORY_TOPIC: u32 = 1 << 31;

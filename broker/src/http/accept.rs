@@ -16,8 +16,8 @@ use glommio::net::{AcceptedTcpStream, TcpListener};
 use glommio::sync::StaticPermit;
 use nsq_flags::warn;
 
-use super::watch::Watch;
-use super::{HttpContext, connection, watch};
+use super::deadline::Watch;
+use super::{HttpContext, connection, deadline};
 
 /// Pause after an accept that failed for want of descriptors or memory. Trying at once would fail again and spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -72,7 +72,7 @@ fn start(accepted: AcceptedTcpStream, slot: StaticPermit, context: &Rc<HttpConte
         drop(slot);
     })
     .detach();
-    watch::start_sweep(context);
+    deadline::start_sweep(context);
 }
 
 /// A connection in the list of its core, for as long as it lives.
@@ -86,7 +86,7 @@ impl Registered {
     fn new(context: &Rc<HttpContext>) -> Self {
         let number = context.connection_next.get();
         context.connection_next.set(number.wrapping_add(1));
-        let watch = Rc::new(Watch::new(watch::now_ns()));
+        let watch = Rc::new(Watch::new(deadline::now_ns()));
         watch.be_prompt(|| context.core.work_outside());
         context.connections.borrow_mut().insert(number, watch.clone());
         Self { context: context.clone(), watch, number }

@@ -9,7 +9,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::EXPECT;
 
-use super::watch::{Phase, Watch};
+use super::deadline::{Phase, Watch};
 use super::{BODY_BYTES_IN_RECEIPT_MAX, BODY_BYTES_SMALL};
 
 /// What is read and dropped of a body that no handler wanted, to keep the connection usable. For a larger rest,

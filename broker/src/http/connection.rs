@@ -15,8 +15,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
 use super::body::RequestBody;
+use super::deadline::{LINGER_NS_MAX, Phase, Watch};
 use super::stream::Stream;
-use super::watch::{LINGER_NS_MAX, Phase, Watch};
 use super::{HttpContext, Reply, routes};
 
 /// Largest header, and what hyper reads ahead of a body.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::HttpContext;
 use super::reply::{self, Reply};
-use crate::listeners::Address;
+use crate::start::listen::Address;
 
 /// Whether the process can do its work, for load balancers: the one endpoint that tells an error in plain text.
 pub(super) fn ping(context: &HttpContext) -> Reply {

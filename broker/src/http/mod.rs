@@ -14,6 +14,7 @@
 mod accept;
 mod body;
 mod connection;
+mod deadline;
 mod debug;
 mod info;
 mod objects;
@@ -24,7 +25,6 @@ mod reply;
 mod routes;
 mod stats;
 mod stream;
-mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -37,9 +37,9 @@ use glommio::sync::Semaphore;
 pub use accept::serve;
 pub use reply::Reply;
 
-use crate::control::CoreHandle;
-use crate::shared::Shared;
-use watch::{Patience, Watch};
+use crate::mesh::process::Shared;
+use crate::mesh::request::CoreHandle;
+use deadline::{Patience, Watch};
 
 /// Connections that one core serves at once. One more waits in the kernel's backlog until another ends.
 pub const CONNECTIONS_MAX: u64 = 1024;

@@ -5,7 +5,7 @@ use nsq_protocol::names;
 use super::query::Query;
 use super::reply::{self, ApiError, Reply};
 use super::routes::Request;
-use crate::control::{Request as Ask, Response as Answer};
+use crate::mesh::request::{Request as Ask, Response as Answer};
 
 /// What to do with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

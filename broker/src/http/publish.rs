@@ -9,7 +9,7 @@ use super::objects::topic_name;
 use super::query::Query;
 use super::reply::{self, ApiError, Reply};
 use super::routes::Request;
-use crate::control::{Request as Ask, Response as Answer};
+use crate::mesh::request::{Request as Ask, Response as Answer};
 
 const MESSAGE_TOO_BIG: ApiError = ApiError::too_large("MSG_TOO_BIG");
 const BODY_TOO_BIG: ApiError = ApiError::too_large("BODY_TOO_BIG");

@@ -10,7 +10,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::watch::Watch;
+use super::deadline::Watch;
 
 /// What one read takes at most. On the stack, since hyper's buffer may be uninitialised and glommio's call needs
 /// an initialised one.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Config;
-use crate::control::{CoreStats, Inbox, Request as Ask, Response as Answer};
-use crate::listeners::{Address, Listener};
-use crate::placement::Placement;
+use crate::mesh::placement::Placement;
+use crate::mesh::request::{CoreStats, Inbox, Request as Ask, Response as Answer};
+use crate::start::listen::{Address, Listener};
 use crate::transport::LocalWaker;
 
 /// Longest wait for anything. Only a failing test waits so long.

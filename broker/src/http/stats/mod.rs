@@ -13,7 +13,7 @@ use super::routes::Request;
 use super::{HttpContext, info};
 use crate::clock;
 use crate::config::PROGRAM;
-use crate::control::StatsFilter;
+use crate::mesh::request::StatsFilter;
 use view::{Memory, StatsView};
 
 /// What the arguments ask for.

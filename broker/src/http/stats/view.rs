@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use nsq_queue::{ChannelStats, ConsumerStats, TopicStats};
 use serde::Serialize;
 
-use crate::control::{CoreStats, StatsFilter};
-use crate::latency::{Summary, empty_summary};
-use crate::stats::ConnectionStats;
+use crate::mesh::request::{CoreStats, StatsFilter};
+use crate::stats::latency::{Summary, empty_summary};
+use crate::stats::snapshot::ConnectionStats;
 
 /// All of `/stats`.
 #[derive(Serialize, Default)]

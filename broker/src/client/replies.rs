@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use nsq_protocol::WireError;
 use nsq_protocol::frame::{OK_FRAME, encode_error};
 
-use crate::mail::PublishVerb;
+use crate::mesh::message::PublishVerb;
 
 /// One command's place in the order of answers of its connection. Counts from 0, never reused.
 pub type ReplyNumber = u64;

@@ -13,14 +13,14 @@ use nsq_wal::{DataDir, Disk, Log, LogOptions, WalError};
 
 use crate::clock;
 use crate::config::{Config, Durability, Recover};
-use crate::control::{CoreHandle, Inbox};
 use crate::core::{self, Engine, EngineParts, OpenLog};
 use crate::http::{self, HttpContext};
-use crate::lookup_peer::{self, Registrations};
-use crate::mail::Mail;
+use crate::lookup::{self, Registrations};
 use crate::mesh::MeshEnd;
-use crate::placement::Placement;
-use crate::shared::Shared;
+use crate::mesh::message::Mail;
+use crate::mesh::placement::Placement;
+use crate::mesh::process::Shared;
+use crate::mesh::request::{CoreHandle, Inbox};
 use crate::transport::{Options, RemoteWaker, Transport};
 
 /// What glommio's reactor may pin. Its default is 10 MiB for each executor, for buffers that we do not use.
@@ -176,7 +176,7 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, seat: Seat) -> Last
         glommio::spawn_local(http::serve(listener, context)).detach();
     }
     if id == 0 {
-        let conversation = lookup_peer::run(registrations, common.shared.clone(), handle.clone());
+        let conversation = lookup::run(registrations, common.shared.clone(), handle.clone());
         glommio::spawn_local(conversation).detach();
     }
     core::run(engine, transport, tcp, handle).await

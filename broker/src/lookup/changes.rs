@@ -6,8 +6,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use crate::lookup_peer::limits::{BATCH_COUNT_MAX, CHANGES_COUNT_MAX};
-use crate::lookup_peer::registrations::Change;
+use crate::lookup::limits::{BATCH_COUNT_MAX, CHANGES_COUNT_MAX};
+use crate::lookup::registrations::Change;
 
 /// A bounded queue from the task that spreads changes to the task of one peer.
 #[derive(Debug, Default)]

@@ -16,12 +16,18 @@
 //! [`flush`](MeshEnd::flush) and ring whom it names, then [`about_to_sleep`](MeshEnd::about_to_sleep) and, if that
 //! agrees, sleep; then [`awake`](MeshEnd::awake).
 
+pub mod doorbell;
+pub mod message;
+pub mod placement;
+pub mod process;
+pub mod request;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
-use crate::doorbell::Sleeping;
+use crate::mesh::doorbell::Sleeping;
 
 /// Items that fit into the ring of one ordered pair of cores.
 pub const RING_ITEMS_MAX: usize = 1024;

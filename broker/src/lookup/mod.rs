@@ -41,11 +41,11 @@ use std::sync::Arc;
 
 pub use registrations::{Change, Registrations};
 
-use crate::control::CoreHandle;
-use crate::lookup_peer::discovery::Discovery;
-use crate::lookup_peer::peers::Peers;
-use crate::lookup_peer::registrations::Work;
-use crate::shared::Shared;
+use crate::lookup::discovery::Discovery;
+use crate::lookup::peers::Peers;
+use crate::lookup::registrations::Work;
+use crate::mesh::process::Shared;
+use crate::mesh::request::CoreHandle;
 
 /// Talks to every configured nsqlookupd until [`Registrations::stop`]. Spawned once, on core 0, also when none is
 /// configured: addresses may come later.

@@ -8,8 +8,8 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
 use nsq_protocol::lookup::{self, PeerInfo, Registrant, ReplyTooBig};
 
-use crate::lookup_peer::dial::{self, within};
-use crate::lookup_peer::limits::{CONNECT_TIMEOUT, LOGGED_BYTES_MAX, REPLY_TIMEOUT, WRITE_TIMEOUT};
+use crate::lookup::dial::{self, within};
+use crate::lookup::limits::{CONNECT_TIMEOUT, LOGGED_BYTES_MAX, REPLY_TIMEOUT, WRITE_TIMEOUT};
 
 /// Bytes read at once. Replies are a few bytes each.
 const READ_BYTES: usize = 4096;

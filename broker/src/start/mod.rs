@@ -3,6 +3,10 @@
 //! The order at start: flags and file → lock on the data directory → sockets (bound, so that a port in use is told
 //! before anything is touched) → data directory → per core, in parallel: recovery of its shards → listeners.
 
+pub mod core_thread;
+pub mod data;
+pub mod listen;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
@@ -20,12 +24,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use crate::config::{self, Config, PROGRAM};
-use crate::core_thread::{self, Common, CoreError, Doorbells, LastFrames, Seat};
-use crate::data_path::{self, LockError, errno_text};
-use crate::listeners::Listener;
 use crate::mesh::mesh;
-use crate::placement::Placement;
-use crate::shared::Shared;
+use crate::mesh::placement::Placement;
+use crate::mesh::process::Shared;
+use crate::start::core_thread::{Common, CoreError, Doorbells, LastFrames, Seat};
+use crate::start::data::{LockError, errno_text};
+use crate::start::listen::Listener;
 use crate::transport::{PlainTransport, PreflightError, RemoteWaker, RingTransport, Transport, preflight};
 
 /// Everything is fine.
@@ -111,7 +115,7 @@ fn run(config: Config) -> Result<u8, StartError> {
     let started_at = crate::clock::now().wall_ns / 1_000_000_000;
     info!("{}", PROGRAM.version_line);
     info!("ID: {}", config.node_id);
-    let lock = data_path::lock(&config.data_path).map_err(StartError::Lock)?;
+    let lock = data::lock(&config.data_path).map_err(StartError::Lock)?;
     let (signals, ended) = UnixStream::pair().map_err(|error| StartError::System("socketpair", error))?;
     watch_signals(&signals).map_err(|error| StartError::System("signals", error))?;
     let listeners = Listeners::bind(&config)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::lookup_peer::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_COUNT_MAX};
+use crate::lookup::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_COUNT_MAX};
 
 /// Why an answer is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
 
 use crate::config::Config;
-use crate::lookup_peer::dial::{self, HttpAddress, within};
-use crate::lookup_peer::http_reply::{self, ReplyError};
-use crate::lookup_peer::limits::QUERY_TIMEOUT_NS_MAX;
+use crate::lookup::dial::{self, HttpAddress, within};
+use crate::lookup::http_reply::{self, ReplyError};
+use crate::lookup::limits::QUERY_TIMEOUT_NS_MAX;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 8192;

@@ -4,9 +4,9 @@ use std::os::fd::OwnedFd;
 
 use nsq_queue::PeerMessage;
 
-use crate::control::{Request, Response};
-use crate::core::Connection;
-use crate::lookup_peer::Change;
+use crate::client::Connection;
+use crate::lookup::Change;
+use crate::mesh::request::{Request, Response};
 
 /// One item of a ring between two cores. Small, so that a ring of a thousand costs little; the large ones are
 /// boxed.

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use nsq_protocol::{Limits, Session};
 use nsq_queue::ChannelKey;
 
-use crate::mail::PublishVerb;
-use crate::replies::Replies;
-use crate::stats::ConnectionStats;
+use crate::client::replies::Replies;
+use crate::mesh::message::PublishVerb;
+use crate::stats::snapshot::ConnectionStats;
 use crate::transport::Slot;
 
 /// Bytes waiting to be sent to one client before its deliveries stop. They go on once the client has read.
-pub(super) const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
 /// Unparsed bytes of one connection that waits (for a commit, for another core) before its socket is not read
 /// any more. More than one full command must fit, or a large body could never arrive.
-pub(super) const INPUT_BYTES_PAUSE: usize = 256 * 1024;
+pub(crate) const INPUT_BYTES_PAUSE: usize = 256 * 1024;
 
 /// Publishes of one connection that wait for their commit before its further commands wait too.
-pub(super) const REPLIES_WAITING_MAX: usize = 16 * 1024;
+pub(crate) const REPLIES_WAITING_MAX: usize = 16 * 1024;
 
 /// Topics for which one connection's publishes are counted; beyond it they count for the connection's last one.
 const PUBLISH_COUNTS_MAX: usize = 128;

@@ -15,8 +15,8 @@ use glommio::timer::sleep;
 use super::limits::CHANGES_COUNT_MAX;
 use super::{Change, Registrations, serve};
 use crate::config::Config;
-use crate::listeners::Address;
-use crate::shared::Shared;
+use crate::mesh::process::Shared;
+use crate::start::listen::Address;
 use fake::{FakePeer, FakeWeb, Reply, framed};
 
 /// A condition that does not hold by then never will.

@@ -14,9 +14,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use nsq_queue::{ChannelKey, ChannelStats, TopicStats};
 
-use crate::latency::Summary;
-use crate::placement::Placement;
-use crate::stats::ConnectionStats;
+use crate::mesh::placement::Placement;
+use crate::stats::latency::Summary;
+use crate::stats::snapshot::ConnectionStats;
 use crate::transport::{LocalWaker, WorkOutside};
 
 /// Something to be done by the core that owns a topic. Names were validated before.

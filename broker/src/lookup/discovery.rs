@@ -14,12 +14,12 @@ use nsq_flags::{error, info, warn};
 use nsq_protocol::names;
 
 use crate::config::Config;
-use crate::lookup_peer::Answer;
-use crate::lookup_peer::dial::{HttpAddress, within};
-use crate::lookup_peer::latch::Latch;
-use crate::lookup_peer::limits::{CHANNELS_FOUND_MAX, DISCOVERIES_COUNT_MAX};
-use crate::lookup_peer::peer::Peer;
-use crate::lookup_peer::query::{self, QueryTimeouts};
+use crate::lookup::Answer;
+use crate::lookup::dial::{HttpAddress, within};
+use crate::lookup::latch::Latch;
+use crate::lookup::limits::{CHANNELS_FOUND_MAX, DISCOVERIES_COUNT_MAX};
+use crate::lookup::peer::Peer;
+use crate::lookup::query::{self, QueryTimeouts};
 
 /// Starts discoveries and ends them. Owned by the task that spreads the work.
 pub(super) struct Discovery {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use glommio::Task;
 use nsq_flags::{error, info};
 
-use crate::lookup_peer::limits::PEERS_COUNT_MAX;
-use crate::lookup_peer::peer::{Peer, keep_informed};
-use crate::lookup_peer::registrations::{Change, Registrations};
-use crate::shared::Shared;
+use crate::lookup::limits::PEERS_COUNT_MAX;
+use crate::lookup::peer::{Peer, keep_informed};
+use crate::lookup::registrations::{Change, Registrations};
+use crate::mesh::process::Shared;
 
 /// All peers with their tasks. Owned by the task that spreads the work.
 pub(super) struct Peers {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::Config;
-use crate::listeners::Address;
+use crate::start::listen::Address;
 
 /// The process, as every core and every HTTP handler sees it.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use nsq_protocol::lookup::{self, PeerInfo, Registrant};
 
 use crate::clock;
 use crate::config::Config;
-use crate::lookup_peer::changes::{Batch, Changes};
-use crate::lookup_peer::conversation::{Conversation, PeerError, quote};
-use crate::lookup_peer::dial::{HttpAddress, HttpAddressCell, Resolver};
-use crate::lookup_peer::latch::Latch;
-use crate::lookup_peer::limits::{BATCH_COUNT_MAX, CONNECT_TIMEOUT, PING_INTERVAL_NS};
-use crate::lookup_peer::registrations::{Change, Registrations};
-use crate::shared::Shared;
+use crate::lookup::changes::{Batch, Changes};
+use crate::lookup::conversation::{Conversation, PeerError, quote};
+use crate::lookup::dial::{HttpAddress, HttpAddressCell, Resolver};
+use crate::lookup::latch::Latch;
+use crate::lookup::limits::{BATCH_COUNT_MAX, CONNECT_TIMEOUT, PING_INTERVAL_NS};
+use crate::lookup::registrations::{Change, Registrations};
+use crate::mesh::process::Shared;
 
 /// The payload of every reply to a command that was understood.
 const OK: &[u8] = b"OK";
