@@ -30,9 +30,9 @@ pub(crate) struct ChannelSide {
     pub(crate) consumers: IntMap<ConsumerId, Consumer>,
     pub(crate) wheel: Wheel<Timer>,
     pub(crate) cache: Cache,
-    /// Channels to be pumped at the end of the turn: those, and only those, whose `dirty` is set. One that was deleted
-    /// may still be named.
-    pub(crate) dirty: Vec<u32>,
+    /// Channels to be pumped at the end of the turn, next one first: those, and only those, whose `dirty` is set. One that
+    /// was deleted may still be named.
+    pub(crate) dirty: VecDeque<u32>,
     /// Channels whose finished messages are to be settled then: those whose `unsettled` is set.
     pub(crate) unsettled: Vec<u32>,
     /// Topics whose channels have settled since batches were last let go.
@@ -74,7 +74,7 @@ impl ChannelSide {
             consumers: IntMap::default(),
             wheel: Wheel::new(now_ns),
             cache: Cache::new(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             unsettled: Vec::new(),
             settled: Vec::new(),
             stopped: false,
@@ -300,7 +300,7 @@ impl ChannelSide {
         let channel = &mut self.channels[index];
         if !channel.dirty {
             channel.dirty = true;
-            self.dirty.push(index);
+            self.dirty.push_back(index);
         }
     }
 

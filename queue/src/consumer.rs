@@ -11,7 +11,9 @@ pub(crate) struct Consumer {
     pub(crate) in_flight: u64,
     pub(crate) message_timeout_ns: u64,
     pub(crate) sample_rate: u8,
-    pub(crate) writable: bool,
+    /// Bytes that its connection takes at present. The message that uses them up is dealt, so that a large one is not
+    /// held up for ever.
+    pub(crate) room_bytes: u64,
     /// CLS was said: nothing new, whatever its credit.
     pub(crate) closing: bool,
     /// It stands in its channel's queue of ready consumers. It may have stopped being ready since.
@@ -22,7 +24,13 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn new(id: ConsumerId, channel: u32, message_timeout_ns: u64, sample_rate: u8) -> Consumer {
+    pub(crate) fn new(
+        id: ConsumerId,
+        channel: u32,
+        message_timeout_ns: u64,
+        sample_rate: u8,
+        room_bytes: u64,
+    ) -> Consumer {
         Consumer {
             id,
             channel,
@@ -30,7 +38,7 @@ impl Consumer {
             in_flight: 0,
             message_timeout_ns,
             sample_rate,
-            writable: true,
+            room_bytes,
             closing: false,
             queued: false,
             message_count: 0,
@@ -41,7 +49,11 @@ impl Consumer {
 
     /// How many more messages it takes now.
     pub(crate) fn room(&self) -> u64 {
-        if self.writable && !self.closing { u64::from(self.credit).saturating_sub(self.in_flight) } else { 0 }
+        if self.room_bytes > 0 && !self.closing {
+            u64::from(self.credit).saturating_sub(self.in_flight)
+        } else {
+            0
+        }
     }
 
     pub(crate) fn stats(&self) -> ConsumerStats {

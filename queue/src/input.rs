@@ -96,6 +96,8 @@ pub enum Input {
         message_timeout_ns: u64,
         /// 0 for every message; otherwise about `sample_rate + 1` in a hundred.
         sample_rate: u8,
+        /// As in [`Input::Writable`].
+        room_bytes: u64,
     },
     /// Channel's core: RDY.
     Credit {
@@ -127,12 +129,13 @@ pub enum Input {
         /// The message.
         id: RawMessageId,
     },
-    /// Channel's core: whether the consumer's socket takes more bytes at present. True for a new consumer.
+    /// Channel's core: how many bytes the consumer's connection takes at present. What is dealt from now on is subtracted;
+    /// the message that uses the rest up is still dealt.
     Writable {
         /// The consumer.
         consumer: ConsumerId,
-        /// Whether it does.
-        writable: bool,
+        /// Bytes in all, whatever was said before; 0 stops its deliveries.
+        room_bytes: u64,
     },
     /// Channel's core: CLS. The consumer gets nothing new, and may finish what it has.
     Closing {

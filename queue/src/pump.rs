@@ -1,7 +1,8 @@
 //! Delivery: messages that are ready go to consumers that are.
 //!
 //! Ready consumers take turns. Each turn brings a consumer its share of what is there, as consecutive messages, so that a
-//! backlog goes out in large slices and a trickle goes round.
+//! backlog goes out in large slices and a trickle goes round. A share ends at the consumer's credit, at its part of what is
+//! there, or with the message that uses up its room in bytes, whichever comes first.
 
 use crate::channel::{Channel, Place, Waiting};
 use crate::channel_side::{InFlight, Timer};
@@ -27,16 +28,26 @@ pub(crate) struct Pump<'a> {
     pub(crate) now_ns: u64,
     /// The cache has room for what would be read ahead.
     pub(crate) may_read_ahead: bool,
+    /// Bytes that may be dealt in one go, to whomever. The message that uses them up is dealt.
+    pub(crate) bytes_max: u64,
+    /// Bytes dealt so far.
+    pub(crate) dealt: u64,
 }
 
 impl Pump<'_> {
-    /// Delivers until nothing is ready, nobody is ready, or what is ready must be fetched first.
-    pub(crate) fn run(&mut self) {
+    /// Delivers until nothing is ready, nobody is ready, what is ready must be fetched first, or the turn has dealt
+    /// enough. True if it stopped for the last of these.
+    pub(crate) fn run(&mut self) -> bool {
+        let mut enough = false;
         // Consumers that have not had their turn in this round.
         let mut round = 0;
         while !self.channel.paused {
             let depth = self.channel.depth();
-            if depth == 0 {
+            if depth == 0 || self.channel.ready.is_empty() {
+                break;
+            }
+            if self.dealt >= self.bytes_max {
+                enough = true;
                 break;
             }
             if round == 0 {
@@ -51,13 +62,20 @@ impl Pump<'_> {
                 consumer.queued = false;
                 continue;
             }
-            let share = share.min(room);
-            let deal = Deal { consumer: id, sample_rate: consumer.sample_rate, left: share };
+            let mut deal = Deal {
+                consumer: id,
+                sample_rate: consumer.sample_rate,
+                left: share.min(room),
+                bytes: 0,
+                bytes_max: consumer.room_bytes.min(self.bytes_max - self.dealt),
+            };
             let deadline_ns = self.now_ns.saturating_add(consumer.message_timeout_ns);
-            let delivered = self.deal(deal, deadline_ns);
+            let delivered = self.deal(&mut deal, deadline_ns);
+            self.dealt += deal.bytes;
             let stuck = delivered == 0 && self.channel.depth() == depth;
             let consumer = self.consumers.get_mut(&id).expect("invariant: nobody left meanwhile");
             consumer.in_flight += delivered;
+            consumer.room_bytes = consumer.room_bytes.saturating_sub(deal.bytes);
             consumer.message_count += delivered;
             match consumer.room() {
                 0 => consumer.queued = false,
@@ -69,18 +87,19 @@ impl Pump<'_> {
             }
         }
         self.read_ahead();
+        enough
     }
 
     /// Gives one consumer its share. Returns how many messages it got.
-    fn deal(&mut self, mut deal: Deal, deadline_ns: u64) -> u64 {
+    fn deal(&mut self, deal: &mut Deal, deadline_ns: u64) -> u64 {
         let share = deal.left;
-        self.deal_requeued(&mut deal, deadline_ns);
-        self.deal_first(&mut deal, deadline_ns);
+        self.deal_requeued(deal, deadline_ns);
+        self.deal_first(deal, deadline_ns);
         share - deal.left
     }
 
     fn deal_requeued(&mut self, deal: &mut Deal, deadline_ns: u64) {
-        while deal.left > 0 {
+        while deal.goes_on() {
             let Some(&Waiting { seq, attempts }) = self.channel.requeued.front() else { return };
             let Some(place) = self.local.find(seq) else {
                 if self.local.memory_only {
@@ -100,6 +119,7 @@ impl Pump<'_> {
             let batch = self.local.batch(place);
             let message = batch.payload.slice(offset..batch.end_of(offset));
             let (id, published_at_ns) = (batch.id_of(seq), batch.published_at_ns(offset));
+            deal.took(message.len());
             let attempts = attempts.saturating_add(1);
             let consumer = deal.consumer;
             self.put_in_flight(
@@ -118,12 +138,11 @@ impl Pump<'_> {
                 1 => Output::Deliver { consumer, payload: message, count: 1 },
                 _ => Output::Redeliver { consumer, message, attempts },
             });
-            deal.left -= 1;
         }
     }
 
     fn deal_first(&mut self, deal: &mut Deal, deadline_ns: u64) {
-        while deal.left > 0 {
+        while deal.goes_on() {
             let cursor = self.channel.cursor;
             if cursor == self.channel.head {
                 return;
@@ -148,7 +167,7 @@ impl Pump<'_> {
         let batch = self.local.batch(place).clone();
         let end = batch.end_seq().min(self.channel.run_end());
         let (mut start, mut count) = (offset, 0_u32);
-        while seq < end && deal.left > 0 {
+        while seq < end && deal.goes_on() {
             let next = batch.end_of(offset);
             if self.random.drops(deal.sample_rate) {
                 self.channel.finished.add(seq);
@@ -167,7 +186,7 @@ impl Pump<'_> {
                     },
                     deadline_ns,
                 );
-                deal.left -= 1;
+                deal.took(next - offset);
                 count += 1;
             }
             seq += 1;
@@ -221,7 +240,23 @@ impl Pump<'_> {
 struct Deal {
     consumer: ConsumerId,
     sample_rate: u8,
+    /// Messages.
     left: u64,
+    /// Dealt so far.
+    bytes: u64,
+    /// With the message that reaches this it has enough.
+    bytes_max: u64,
+}
+
+impl Deal {
+    fn goes_on(&self) -> bool {
+        self.left > 0 && self.bytes < self.bytes_max
+    }
+
+    fn took(&mut self, bytes: usize) {
+        self.left -= 1;
+        self.bytes += bytes as u64;
+    }
 }
 
 /// Draws for sampling. Statistics need no more than a xorshift.

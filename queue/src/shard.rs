@@ -50,8 +50,9 @@ impl Shard {
                 out.send(core, PeerMessage::Loaded { topic, seq, batches, lost });
             }
             Input::Admin { topic, action, token } => topics.admin(topic, action, token, out),
-            Input::Subscribe { channel, consumer, message_timeout_ns, sample_rate } => {
-                let result = channels.subscribe(channel, consumer, message_timeout_ns, sample_rate);
+            Input::Subscribe { channel, consumer, message_timeout_ns, sample_rate, room_bytes } => {
+                let result =
+                    channels.subscribe(channel, consumer, message_timeout_ns, sample_rate, room_bytes);
                 out.push(Output::Subscribed { consumer, result });
             }
             Input::Credit { consumer, credit } => channels.credit(consumer, credit),
@@ -67,7 +68,7 @@ impl Shard {
                 let result = channels.touch(now, consumer, &id);
                 out.failed(consumer, Command::Touch, &id, result);
             }
-            Input::Writable { consumer, writable } => channels.writable(consumer, writable),
+            Input::Writable { consumer, room_bytes } => channels.writable(consumer, room_bytes),
             Input::Closing { consumer } => channels.closing(consumer),
             Input::Leave { consumer } => channels.leave(consumer, out),
             Input::Peer { from, message } => self.peer(now, from, message),
@@ -139,11 +140,21 @@ impl Shard {
 
     /// Everything that happened in this turn is told: delivers what is ready to who is ready, drops what overflows,
     /// writes down what was finished, and brings the cache back under its budget.
-    pub fn end_turn(&mut self, now: Now) {
+    ///
+    /// Deals at most `bytes_max`, and the rest of the message that reaches it; returns how many bytes were dealt. What
+    /// is left then is for the next call, where the channels that had nothing come first; see
+    /// [`Shard::has_more_to_deal`].
+    pub fn end_turn(&mut self, now: Now, bytes_max: u64) -> u64 {
         self.settle_loopback(now);
-        self.channels.end_turn(now, &mut self.out);
+        let dealt = self.channels.end_turn(now, bytes_max, &mut self.out);
         self.settle_loopback(now);
         assert!(self.out.is_settled());
+        dealt
+    }
+
+    /// Whether channels wait for the next [`Shard::end_turn`], because the last one had dealt enough.
+    pub fn has_more_to_deal(&self) -> bool {
+        self.channels.has_more_to_deal()
     }
 
     /// The next thing to be done, in order.

@@ -56,7 +56,7 @@ struct Topic {
 struct Consumer {
     channel: usize,
     credit: u32,
-    writable: bool,
+    room_bytes: u64,
     closing: bool,
     timeout_ns: u64,
     in_flight: u64,
@@ -95,7 +95,7 @@ enum Step {
     Admin { topic: usize, name: usize, kind: usize },
     Subscribe { channel: usize, timeout_ms: u64 },
     Credit { consumer: usize, credit: u32 },
-    Writable { consumer: usize, writable: bool },
+    Writable { consumer: usize, room_bytes: u64 },
     Closing { consumer: usize },
     Leave { consumer: usize },
     Finish { consumer: usize, message: usize, stranger: bool },
@@ -103,7 +103,7 @@ enum Step {
     Touch { consumer: usize, message: usize },
     Advance { ms: u64 },
     Timeout { core: u16 },
-    Turn { core: u16 },
+    Turn { core: u16, bytes_max: u64 },
     Carry { pair: usize, count: usize },
     AnswerFetch,
     FailReads { topic: usize, failing: bool },
@@ -111,6 +111,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let n = || any::<usize>();
+    let room = || prop_oneof![3 => Just(u64::MAX), 1 => Just(0_u64), 3 => 1..400_u64];
     let delay = || prop_oneof![3 => Just(0_u32), 1 => 1..200_u32];
     prop_oneof![
         8 => (n(), 1..12_u64, delay()).prop_map(|(topic, count, defer_ms)| Step::Publish { topic, count, defer_ms }),
@@ -119,7 +120,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (n(), n(), 0..40_usize).prop_map(|(topic, name, kind)| Step::Admin { topic, name, kind }),
         3 => (n(), 50..250_u64).prop_map(|(channel, timeout_ms)| Step::Subscribe { channel, timeout_ms }),
         4 => (n(), 0..12_u32).prop_map(|(consumer, credit)| Step::Credit { consumer, credit }),
-        1 => (n(), any::<bool>()).prop_map(|(consumer, writable)| Step::Writable { consumer, writable }),
+        2 => (n(), room()).prop_map(|(consumer, room_bytes)| Step::Writable { consumer, room_bytes }),
         1 => n().prop_map(|consumer| Step::Leave { consumer }),
         1 => n().prop_map(|consumer| Step::Closing { consumer }),
         12 => (n(), n(), prop::bool::weighted(0.05))
@@ -130,7 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (n(), n()).prop_map(|(consumer, message)| Step::Touch { consumer, message }),
         4 => (1..90_u64).prop_map(|ms| Step::Advance { ms }),
         4 => (0..3_u16).prop_map(|core| Step::Timeout { core }),
-        14 => (0..3_u16).prop_map(|core| Step::Turn { core }),
+        14 => (0..3_u16, room()).prop_map(|(core, bytes_max)| Step::Turn { core, bytes_max }),
         14 => (n(), 1..5_usize).prop_map(|(pair, count)| Step::Carry { pair, count }),
         6 => Just(Step::AnswerFetch),
         1 => (n(), prop::bool::weighted(0.3)).prop_map(|(topic, failing)| Step::FailReads { topic, failing }),
@@ -405,7 +406,8 @@ impl Model {
         expected.ok()?;
         self.channels[channel].consumers.push(consumer);
         let timeout_ns = timeout_ms * MS;
-        let entry = Consumer { channel, credit: 0, writable: true, closing: false, timeout_ns, in_flight: 0 };
+        let entry =
+            Consumer { channel, credit: 0, room_bytes: u64::MAX, closing: false, timeout_ns, in_flight: 0 };
         self.consumers.insert(consumer, entry);
         Some(consumer)
     }
@@ -481,9 +483,9 @@ impl Model {
             let seq = log.messages.binary_search_by_key(&delivery.id, |message| message.id).unwrap() as u64;
             assert_eq!(delivery.body, log.messages[seq as usize].body);
             assert!(!channel.paused, "a paused channel delivers nothing");
-            assert!(
-                consumer.writable && !consumer.closing && consumer.in_flight < u64::from(consumer.credit)
-            );
+            assert!(!consumer.closing && consumer.in_flight < u64::from(consumer.credit));
+            assert!(consumer.room_bytes > 0, "a consumer without room gets nothing");
+            consumer.room_bytes = consumer.room_bytes.saturating_sub(World::bytes_of(&delivery));
             let state = channel.messages.get_mut(&seq).expect("a message of this channel");
             let State::Waiting { attempts } = *state else { panic!("{seq} is {state:?} and was delivered") };
             assert_eq!(delivery.attempts, attempts + 1);
@@ -496,6 +498,17 @@ impl Model {
             };
         }
         assert_eq!(std::mem::take(&mut self.w.seen.closed), std::mem::take(&mut self.closed));
+    }
+
+    /// A turn deals what it was allowed and the rest of one message, and stops only when that is used up.
+    fn turn(&mut self, core: u16, bytes_max: u64) {
+        let dealt = self.w.turn_within(core, bytes_max);
+        let sizes: Vec<u64> = self.w.seen.delivered.iter().map(World::bytes_of).collect();
+        assert_eq!(dealt, sizes.iter().sum::<u64>());
+        let last = sizes.last().copied().unwrap_or(0);
+        assert!(dealt <= bytes_max || dealt - last < bytes_max, "{dealt} bytes of {bytes_max}");
+        let more = self.w.shards[core as usize].has_more_to_deal();
+        assert!(!more || dealt >= bytes_max, "a turn that could go on has stopped");
     }
 
     // -- the whole -------------------------------------------------------------------------------------------------
@@ -523,7 +536,7 @@ impl Model {
             }
             Step::Advance { ms } => self.w.clock_forward(ms),
             Step::Timeout { core } => self.timeout(core % self.cores),
-            Step::Turn { core } => self.w.turn(core % self.cores),
+            Step::Turn { core, bytes_max } => self.turn(core % self.cores, bytes_max),
             Step::Carry { pair, count } => {
                 let pairs: Vec<(u16, u16)> = self.w.rings.keys().copied().collect();
                 if !pairs.is_empty() {
@@ -564,9 +577,9 @@ impl Model {
                 entry.credit = if entry.closing { 0 } else { credit };
                 self.w.input(core, Input::Credit { consumer, credit });
             }
-            Step::Writable { writable, .. } => {
-                entry.writable = writable;
-                self.w.input(core, Input::Writable { consumer, writable });
+            Step::Writable { room_bytes, .. } => {
+                entry.room_bytes = room_bytes;
+                self.w.input(core, Input::Writable { consumer, room_bytes });
             }
             Step::Closing { .. } => {
                 (entry.closing, entry.credit) = (true, 0);
@@ -632,7 +645,7 @@ impl Model {
     /// Turns, rings and reads until nothing moves.
     fn settle(&mut self) {
         loop {
-            (0..self.cores).for_each(|core| self.run(&Step::Turn { core }));
+            (0..self.cores).for_each(|core| self.run(&Step::Turn { core, bytes_max: u64::MAX }));
             let pairs: Vec<(u16, u16)> = self.w.rings.keys().copied().collect();
             let mut moved = false;
             for (from, to) in pairs {

@@ -89,7 +89,10 @@ impl Bench {
         for consumer in (0..CONSUMERS).map(ConsumerId) {
             let channel = ChannelKey { topic: TOPIC, channel };
             let message_timeout_ns = 60_000_000_000;
-            shard.handle(now, Input::Subscribe { channel, consumer, message_timeout_ns, sample_rate: 0 });
+            let room_bytes = u64::MAX;
+            let subscribe =
+                Input::Subscribe { channel, consumer, message_timeout_ns, sample_rate: 0, room_bytes };
+            shard.handle(now, subscribe);
             shard.credit(consumer, 2_500);
         }
         while shard.poll_output().is_some() {}
@@ -129,7 +132,7 @@ impl Bench {
         let batch = Batch { first_seq, first_id, count: PER_TURN as u32, defer_ms: 0, payload, cost_bytes };
         self.shard.handle(self.now, Input::Appended { topic: TOPIC, batch });
         self.shard.handle_timeout(self.now);
-        self.shard.end_turn(self.now);
+        self.shard.end_turn(self.now, u64::MAX);
         let mut replies = 0;
         while let Some(output) = self.shard.poll_output() {
             match output {

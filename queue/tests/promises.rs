@@ -87,12 +87,61 @@ fn a_socket_that_is_full_gets_nothing_until_it_drains() {
     let t = w.topic("t");
     let ch = w.channel(t, "ch");
     let c = w.consumer(ch, 5);
-    w.input(0, Input::Writable { consumer: c, writable: false });
+    w.input(0, Input::Writable { consumer: c, room_bytes: 0 });
     w.publish_count(t, 2);
     assert!(w.delivered().is_empty());
-    w.input(0, Input::Writable { consumer: c, writable: true });
+    w.input(0, Input::Writable { consumer: c, room_bytes: 1_000 });
     w.settle();
     assert_eq!(w.delivered().len(), 2);
+}
+
+#[test]
+fn a_consumer_gets_its_room_in_bytes_and_the_rest_of_one_message() {
+    let mut w = World::one();
+    let t = w.topic("t");
+    let ch = w.channel(t, "ch");
+    let c = w.consumer(ch, 2_500);
+    w.input(0, Input::Writable { consumer: c, room_bytes: 200 });
+    let body = [b'x'; 66]; // 100 bytes on the wire.
+    w.publish(t, &[body.as_slice(); 10]);
+    assert_eq!(w.delivered().len(), 2, "two messages use up 200 bytes");
+    w.settle();
+    assert_eq!(w.delivered().len(), 0);
+    w.input(0, Input::Writable { consumer: c, room_bytes: 201 });
+    w.settle();
+    assert_eq!(w.delivered().len(), 3, "the third uses up the last byte");
+    w.input(0, Input::Writable { consumer: c, room_bytes: 1 });
+    w.settle();
+    let large = w.one_delivered();
+    w.requeue(c, large.id, 0);
+    assert_eq!(w.delivered().len(), 0, "what comes again needs room too");
+    w.input(0, Input::Writable { consumer: c, room_bytes: 1 });
+    w.settle();
+    assert_eq!(w.one_delivered().id, large.id);
+}
+
+#[test]
+fn a_turn_deals_its_bytes_and_the_other_channels_come_first_in_the_next() {
+    let mut w = World::one();
+    let t = w.topic("t");
+    let channels = [w.channel(t, "a"), w.channel(t, "b"), w.channel(t, "c")];
+    let consumers = channels.map(|channel| w.consumer(channel, 2_500));
+    let bodies = vec![b"0123456789".as_slice(); 100]; // 44 bytes each on the wire, 4,400 for a channel.
+    w.begin_publish(t, &bodies, 0).unwrap();
+    w.commit(t, 100);
+    let mut served = Vec::new();
+    while w.shards[0].has_more_to_deal() {
+        let dealt = w.turn_within(0, 3_000);
+        let delivered = w.delivered();
+        assert_eq!(dealt, delivered.iter().map(World::bytes_of).sum::<u64>());
+        assert!(dealt < 3_000 + 44, "{dealt} bytes in one turn");
+        served.push(delivered[0].consumer);
+    }
+    assert_eq!(served.len(), 5, "13,200 bytes in turns of 3,036");
+    let mut first = served[..3].to_vec();
+    first.sort_unstable();
+    assert_eq!(first, consumers, "nobody is served twice before everybody was served once");
+    assert_eq!(w.turn_within(0, 0), 0);
 }
 
 #[test]
@@ -208,7 +257,7 @@ fn attempts_stop_at_their_maximum() {
     for _ in 0..65_540 {
         let requeued = w.shards[0].requeue(w.now, c, &nsq_queue::format_message_id(id), 0);
         requeued.unwrap();
-        w.shards[0].end_turn(w.now);
+        w.shards[0].end_turn(w.now, u64::MAX);
         while w.shards[0].poll_output().is_some() {}
     }
     w.requeue(c, id, 0);

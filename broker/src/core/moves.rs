@@ -91,6 +91,7 @@ impl Engine {
             consumer: ConsumerId(slot.to_u64()),
             message_timeout_ns: connection.delivery.message_timeout_ns.unwrap_or(identity.message_timeout_ns),
             sample_rate: connection.delivery.sample_rate.unwrap_or(identity.sample_rate),
+            room_bytes: u64::MAX,
         };
         connection.channel = Some(channel);
         self.queue.handle(self.now, input);

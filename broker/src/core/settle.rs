@@ -22,7 +22,7 @@ impl Engine {
     pub fn settle(&mut self) {
         self.queue.handle_timeout(self.now);
         for _ in 0..SETTLE_ROUNDS_MAX {
-            self.queue.end_turn(self.now);
+            self.queue.end_turn(self.now, u64::MAX);
             let mut progress = false;
             while let Some(output) = self.queue.poll_output() {
                 progress = true;
@@ -245,7 +245,10 @@ impl Engine {
             connection.output_blocked = blocked;
             if connection.channel.is_some() {
                 let consumer = ConsumerId(slot.to_u64());
-                self.queue.handle(self.now, Input::Writable { consumer, writable: !blocked });
+                self.queue.handle(
+                    self.now,
+                    Input::Writable { consumer, room_bytes: if blocked { 0 } else { u64::MAX } },
+                );
             }
         }
         if connection.sending || !connection.output.is_empty() {

@@ -18,6 +18,7 @@ impl ChannelSide {
         id: ConsumerId,
         message_timeout_ns: u64,
         sample_rate: u8,
+        room_bytes: u64,
     ) -> Result<(), SubscribeError> {
         let index = *self.keys.get(&key).ok_or(SubscribeError::NoSuchChannel)?;
         let channel = &mut self.channels[index];
@@ -28,7 +29,8 @@ impl ChannelSide {
         if limit > 0 && channel.consumers.len() >= limit {
             return Err(SubscribeError::TooManyConsumers);
         }
-        let before = self.consumers.insert(id, Consumer::new(id, index, message_timeout_ns, sample_rate));
+        let consumer = Consumer::new(id, index, message_timeout_ns, sample_rate, room_bytes);
+        let before = self.consumers.insert(id, consumer);
         assert!(before.is_none(), "a consumer's id is used once");
         channel.consumers.push(id);
         Ok(())
@@ -41,9 +43,9 @@ impl ChannelSide {
         }
     }
 
-    pub(crate) fn writable(&mut self, id: ConsumerId, writable: bool) {
+    pub(crate) fn writable(&mut self, id: ConsumerId, room_bytes: u64) {
         if let Some(consumer) = self.consumers.get_mut(&id) {
-            consumer.writable = writable;
+            consumer.room_bytes = room_bytes;
             self.refresh(id);
         }
     }

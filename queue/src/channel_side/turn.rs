@@ -41,12 +41,13 @@ impl ChannelSide {
 
     // -- the end of a turn -----------------------------------------------------------------------------------------
 
-    /// Delivers, drops what overflows, and hands what is finished to the topics.
-    pub(crate) fn end_turn(&mut self, now: Now, out: &mut Outbox) {
-        while !self.stopped {
-            let Some(index) = self.dirty.pop() else { break };
+    /// Delivers, drops what overflows, and hands what is finished to the topics. Returns the bytes dealt.
+    pub(crate) fn end_turn(&mut self, now: Now, bytes_max: u64, out: &mut Outbox) -> u64 {
+        let mut dealt = 0;
+        while !self.stopped && dealt < bytes_max {
+            let Some(index) = self.dirty.pop_front() else { break };
             if self.channels.get(index).is_some_and(|channel| channel.dirty) {
-                self.pump(index, now, out);
+                dealt += self.pump(index, now, bytes_max - dealt, out);
             }
         }
         while let Some(index) = self.unsettled.pop() {
@@ -56,9 +57,16 @@ impl ChannelSide {
         }
         self.let_go();
         self.cache.evict(&mut self.locals, self.config.cache_bytes_max);
+        dealt
     }
 
-    fn pump(&mut self, index: u32, now: Now, out: &mut Outbox) {
+    /// Whether channels are to be pumped that the last turn did not get to.
+    pub(crate) fn has_more_to_deal(&self) -> bool {
+        !self.stopped && !self.dirty.is_empty()
+    }
+
+    /// Returns the bytes dealt.
+    fn pump(&mut self, index: u32, now: Now, bytes_max: u64, out: &mut Outbox) -> u64 {
         let channel = &mut self.channels[index];
         channel.dirty = false;
         let mut pump = Pump {
@@ -71,13 +79,20 @@ impl ChannelSide {
             out,
             now_ns: now.mono_ns,
             may_read_ahead: self.cache.bytes() < self.config.cache_bytes_max,
+            bytes_max,
+            dealt: 0,
         };
-        pump.run();
+        let enough = pump.run();
+        let dealt = pump.dealt;
+        if enough {
+            self.mark_dirty(index); // Behind those that had nothing in this turn.
+        }
         let channel = &mut self.channels[index];
         channel.drop_overflow(self.config.mem_queue_size);
         if channel.finished.recent_len() > 0 {
             self.mark_unsettled(index);
         }
+        dealt
     }
 
     /// Tells the topic what was finished.

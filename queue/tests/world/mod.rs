@@ -291,7 +291,10 @@ impl World {
         let consumer = ConsumerId(self.next_consumer);
         self.next_consumer += 1;
         let message_timeout_ns = timeout_ms * MS;
-        self.input(core, Input::Subscribe { channel, consumer, message_timeout_ns, sample_rate: rate });
+        let room_bytes = u64::MAX;
+        let subscribe =
+            Input::Subscribe { channel, consumer, message_timeout_ns, sample_rate: rate, room_bytes };
+        self.input(core, subscribe);
         consumer
     }
 
@@ -352,9 +355,15 @@ impl World {
     // -- what the broker would do ----------------------------------------------------------------------------------
 
     pub fn turn(&mut self, core: u16) {
-        self.shards[core as usize].end_turn(self.now);
+        self.turn_within(core, u64::MAX);
+    }
+
+    /// A turn that deals no more than so many bytes; returns how many it has dealt.
+    pub fn turn_within(&mut self, core: u16, bytes_max: u64) -> u64 {
+        let dealt = self.shards[core as usize].end_turn(self.now, bytes_max);
         self.collect(core);
         self.shards[core as usize].check();
+        dealt
     }
 
     pub fn carry(&mut self, from: u16, to: u16) -> Option<PeerMessage> {
@@ -470,6 +479,11 @@ impl World {
             if delivery.attempts == 1 { body } else { format!("{body} ({})", delivery.attempts) }
         };
         self.delivered().into_iter().map(text).collect()
+    }
+
+    /// The size of a delivery on the wire.
+    pub fn bytes_of(delivery: &Delivery) -> u64 {
+        34 + delivery.body.len() as u64
     }
 
     pub fn one_delivered(&mut self) -> Delivery {
