@@ -123,6 +123,12 @@ impl DataDir {
         Seed::new(&self.superblock.salt, &self.superblock.uuid)
     }
 
+    /// Reads the frames of this directory's logs as they are handed to the disk.
+    #[cfg(any(test, feature = "fault"))]
+    pub fn replay(&self, state: crate::State) -> crate::Replay {
+        crate::Replay::new(self.seed(), state)
+    }
+
     /// Ends the claim of a clean stop, durably. Call it when every log is open, before anything is acknowledged.
     /// (A start that forgets it loses nothing: frames behind the claim show that it is old.)
     pub fn mark_running(&mut self) -> Result<(), WalError> {

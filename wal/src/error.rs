@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub type Errno = i32;
 
 /// Input/output error.
-#[cfg(feature = "std-disk")]
+#[cfg(any(feature = "std-disk", test, feature = "fault"))]
 pub(crate) const EIO: Errno = 5;
 /// No such file.
 pub(crate) const ENOENT: Errno = 2;

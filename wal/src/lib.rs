@@ -32,6 +32,8 @@ pub mod format;
 pub mod limits;
 mod log;
 pub mod recovery;
+#[cfg(any(test, feature = "fault"))]
+mod replay;
 mod state;
 
 pub use self::data_dir::{DataDir, DataDirOptions};
@@ -42,6 +44,8 @@ pub use self::error::{Errno, Refused, WalError, is_full, may_pass};
 pub use self::format::record::Record;
 pub use self::log::{Batch, Durability, Event, Log, LogOptions, LogStats, Placed, Publish, Recover};
 pub use self::recovery::{Lost, RecoveryReport, Row, Verdict};
+#[cfg(any(test, feature = "fault"))]
+pub use self::replay::{Fact, Replay, SeenFrame};
 pub use self::state::{ChannelState, Pending, Requeued, Run, SegmentState, State, TopicState};
 
 /// A topic of a shard. The caller assigns ids; the log records them. Never used twice.

@@ -5,7 +5,8 @@
 mod support;
 
 use nsq_wal::disk::fault::{Chance, FaultDisk};
-use nsq_wal::{Durability, Io, LogOptions, Record, Refused, TopicId};
+use nsq_wal::format::frame::Kind;
+use nsq_wal::{Durability, Io, LogOptions, Record, Refused, State, TopicId};
 use support::{CHANNEL, Rig, TOPIC, options, segment_paths};
 
 fn with_channel(durability: Durability) -> Rig {
@@ -441,4 +442,31 @@ fn what_was_noticed_is_there_after_a_power_cut_in_sync_and_after_a_kill_at_every
             rig.log().state().topic(TOPIC).unwrap().channels().all(|(_, channel)| channel.is_paused());
         assert!(paused, "{durability:?}");
     }
+}
+
+#[test]
+fn the_frames_handed_to_the_disk_say_what_the_state_says() {
+    let mut rig = with_channel(Durability::Sync);
+    let state = rig.log().state().clone();
+    let mut replay = rig.dir.as_ref().unwrap().replay(state);
+    for i in 0..200u64 {
+        rig.publish(TOPIC, &[700, 0]).unwrap();
+        if i > 20 {
+            rig.finish(TOPIC, CHANNEL, i - 20, i - 19).unwrap();
+        }
+        rig.turn();
+        while !rig.outstanding.is_empty() {
+            if let Io::Write { buf, .. } = &rig.outstanding[0]
+                && let Some(frame) = replay.read(buf.as_slice())
+            {
+                let facts = frame.facts.len();
+                assert!(frame.kind != Kind::Data || facts > 0);
+                assert!(replay.apply(buf.as_slice()));
+            }
+            rig.do_io(0);
+        }
+    }
+    rig.settle();
+    let topics = |state: &State| state.topics().map(|(id, topic)| (id, topic.clone())).collect::<Vec<_>>();
+    assert_eq!(topics(replay.state()), topics(rig.log().state()));
 }
