@@ -308,8 +308,14 @@ impl<'a> Reader<'a> {
 /// Appends `text` as a JSON string. Like NSQ's encoder it also escapes what could end a script element in a
 /// browser: `<`, `>`, `&` and the two Unicode line ends.
 pub fn push_string(out: &mut String, text: &str) {
-    use std::fmt::Write as _;
     out.push('"');
+    push_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of [`push_string`].
+pub fn push_escaped(out: &mut String, text: &str) {
+    use std::fmt::Write as _;
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -326,7 +332,6 @@ pub fn push_string(out: &mut String, text: &str) {
             c => out.push(c),
         }
     }
-    out.push('"');
 }
 
 #[cfg(test)]
