@@ -23,39 +23,21 @@ use nsq_protocol::limits::HEARTBEAT_INTERVAL_MS_DEFAULT;
 use nsq_queue::{Now, Shard};
 use nsq_wal::Disk;
 
-use crate::core::asks::{Asker, Asks};
+use crate::core::action::Action;
 use crate::core::connections::Connections;
+use crate::core::delayed::Delayed;
 use crate::core::logs::{Logs, OpenLog};
-use crate::core::publish::Delayed;
-use crate::core::stop::Phase;
+use crate::core::pending::{Asker, Asks};
+use crate::core::phase::Phase;
 use crate::core::timers::Timers;
 use crate::lookup::Registrations;
 use crate::mesh::MeshEnd;
-use crate::mesh::message::{Forward, Mail, Moving, RemoteReply};
+use crate::mesh::message::{Forward, Mail, RemoteReply};
 use crate::mesh::placement::Placement;
 use crate::mesh::process::Shared;
 use crate::mesh::request::{Inbox, Response};
 use crate::stats::latency::Latencies;
 use crate::transport::Slot;
-
-/// Something that only the loop can do, because it needs the transport.
-#[derive(Debug)]
-pub enum Action {
-    /// Send bytes; nothing else is under way for the slot.
-    Send(Slot, Vec<u8>),
-    /// Send what is under way, then close.
-    Close(Slot),
-    /// Close at once.
-    Abort(Slot),
-    /// Stop reading.
-    Pause(Slot),
-    /// Read again.
-    Resume(Slot),
-    /// Take the socket out of the ring, to hand it over.
-    Detach(Slot),
-    /// Take in a connection from another core.
-    Adopt(Box<Moving>),
-}
 
 /// One core's state. Lives and dies on the core's thread.
 pub struct Engine {
@@ -177,6 +159,11 @@ impl Engine {
         };
         engine.restore();
         engine
+    }
+
+    /// The time of this turn. Everything within a turn happens at one moment.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
     }
 
     /// The next thing that the transport has to do.

@@ -4,16 +4,19 @@
 //! answer OK. That happens in `settle`, when the log's completion has gone through the queue.
 
 use bytes::{Bytes, BytesMut};
+use nsq_protocol::error::cause;
 use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
-use nsq_protocol::{MessageId, WireError, error::cause};
+use nsq_protocol::{MessageId, WireError};
 use nsq_queue::{Batch, Input, TopicKey, Waiter};
 
-use crate::client::connection::{Connection, Hold, REPLIES_WAITING_MAX, Suspended};
+use crate::client::connection::{Connection, Hold, Suspended};
 use crate::client::replies::Answer;
-use crate::core::asks::Asker;
+use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
-use crate::core::topics::{is_memory, shard_of, topic_id};
-use crate::mesh::message::{Forward, ForwardItem, PublishVerb};
+use crate::core::keys::{is_memory, shard_of, topic_id};
+use crate::core::pending::Asker;
+use crate::core::release::suspend;
+use crate::mesh::message::PublishVerb;
 use crate::mesh::request::{Request, Response};
 use crate::transport::Slot;
 
@@ -31,15 +34,6 @@ pub(super) struct Publish<'a> {
     pub(super) count: u32,
     /// Bytes of all bodies.
     pub(super) body_bytes: u64,
-}
-
-/// A publish from elsewhere that waits for the log. Bounded by what the senders may have unanswered.
-#[derive(Debug)]
-pub(super) enum Delayed {
-    /// Of connections of another core.
-    Forward(u16, Box<Forward>),
-    /// Of an HTTP handler.
-    Request { asker: Asker, topic: String, defer_ms: u32, bodies: Vec<Bytes> },
 }
 
 /// The publish was not taken: its topic is going away, or its log takes no more.
@@ -156,55 +150,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Publishes of connections of another core.
-    pub(super) fn on_forward(&mut self, from: u16, forward: Box<Forward>) {
-        if self.must_delay() {
-            self.delayed.push_back(Delayed::Forward(from, forward));
-        } else {
-            self.run_forward(from, &forward);
-        }
-    }
-
-    /// Whether publishes that nobody can hold back at their source have to wait here.
-    fn must_delay(&self) -> bool {
-        !self.delayed.is_empty() || self.logs.are_backlogged()
-    }
-
-    /// Runs what was delayed, in order, as far as the log takes it.
-    pub(super) fn run_delayed(&mut self) {
-        while !self.logs.are_backlogged() {
-            match self.delayed.pop_front() {
-                Some(Delayed::Forward(from, forward)) => self.run_forward(from, &forward),
-                Some(Delayed::Request { asker, topic, defer_ms, bodies }) => {
-                    self.run_publish_request(asker, &topic, defer_ms, &bodies);
-                }
-                None => return,
-            }
-        }
-    }
-
-    fn run_forward(&mut self, from: u16, forward: &Forward) {
-        let mut at = 0;
-        for item in &forward.items {
-            let bytes = &forward.bytes[at..at + item.size];
-            at += item.size;
-            let (name, messages) = bytes.split_at(usize::from(item.topic_size));
-            let Ok(topic) = std::str::from_utf8(name) else { continue };
-            let publish = Publish {
-                topic,
-                verb: item.verb,
-                defer_ms: item.defer_ms,
-                count: item.count,
-                body_bytes: (messages.len() - 4 * item.count as usize) as u64,
-            };
-            let waiter = Waiter { origin: from, connection: item.connection, reply: item.reply };
-            let key = self.topic_or_create(topic);
-            if self.publish(key, &publish, Sized(messages), waiter).is_err() {
-                self.answer_waiter(waiter, 1, false);
-            }
-        }
-    }
-
     /// A publish by an HTTP handler, at the topic's core. `asker` hears of it after the commit.
     pub(super) fn publish_request(&mut self, asker: Asker, topic: String, defer_ms: u32, bodies: Vec<Bytes>) {
         if self.must_delay() {
@@ -214,7 +159,7 @@ impl Engine {
         }
     }
 
-    fn run_publish_request(&mut self, asker: Asker, topic: &str, defer_ms: u32, bodies: &[Bytes]) {
+    pub(super) fn run_publish_request(&mut self, asker: Asker, topic: &str, defer_ms: u32, bodies: &[Bytes]) {
         let key = self.topic_or_create(topic);
         if bodies.is_empty() {
             return self.answer(asker, Response::Done);
@@ -257,60 +202,7 @@ impl Engine {
         }
     }
 
-    /// Runs a command that had to wait.
-    pub(super) fn run_suspended(&mut self, slot: Slot, connection: &mut Connection) {
-        match connection.suspended.take() {
-            None => {}
-            Some(Suspended::MpubTopic { topic }) => self.mpub_topic(slot, connection, &topic),
-            Some(Suspended::Publish { topic, verb, defer_ms, messages, count }) => {
-                let body_bytes = (messages.len() - 4 * count as usize) as u64;
-                let publish = Publish { topic: &topic, verb, defer_ms, count, body_bytes };
-                self.publish_for(slot, connection, publish, Sized(&messages));
-            }
-            Some(Suspended::Subscribe { topic, channel, again }) => {
-                self.subscribe_to(slot, connection, topic, channel, again);
-            }
-        }
-    }
-
-    fn forward<'a>(
-        &mut self,
-        slot: Slot,
-        connection: &mut Connection,
-        home: u16,
-        publish: &Publish<'_>,
-        bodies: impl Iterator<Item = &'a [u8]>,
-    ) {
-        self.count_publish(connection, publish);
-        let reply = connection.replies.wait(publish.verb);
-        let forward = &mut self.forwards[usize::from(home)];
-        let before = forward.bytes.len();
-        forward.bytes.extend_from_slice(publish.topic.as_bytes());
-        append_sized(&mut forward.bytes, bodies);
-        forward.items.push(ForwardItem {
-            topic_size: publish.topic.len() as u8,
-            defer_ms: publish.defer_ms,
-            count: publish.count,
-            size: forward.bytes.len() - before,
-            connection: slot.to_u64(),
-            reply,
-            verb: publish.verb,
-        });
-        self.hold_if_backlogged(slot, connection);
-    }
-
-    fn hold_if_backlogged(&mut self, slot: Slot, connection: &mut Connection) {
-        if connection.replies.len() >= REPLIES_WAITING_MAX || self.logs.are_backlogged() {
-            self.hold_for_log(slot, connection);
-        }
-    }
-
-    fn hold_for_log(&mut self, slot: Slot, connection: &mut Connection) {
-        connection.hold = Hold::Backlog;
-        self.backlogged.push(slot);
-    }
-
-    fn count_publish(&self, connection: &mut Connection, publish: &Publish<'_>) {
+    pub(super) fn count_publish(&self, connection: &mut Connection, publish: &Publish<'_>) {
         connection.count_published(publish.topic, u64::from(publish.count));
     }
 }
@@ -323,38 +215,4 @@ pub(super) fn refusal(verb: PublishVerb) -> Answer {
         PublishVerb::Dpub => WireError::dpub_failed(cause::EXITING),
     };
     Answer::last(&error)
-}
-
-fn suspend<'a>(publish: &Publish<'_>, bodies: impl Iterator<Item = &'a [u8]>) -> Suspended {
-    let mut messages = Vec::with_capacity(publish.body_bytes as usize + 4 * publish.count as usize);
-    append_sized(&mut messages, bodies);
-    Suspended::Publish {
-        topic: publish.topic.to_owned(),
-        verb: publish.verb,
-        defer_ms: publish.defer_ms,
-        messages,
-        count: publish.count,
-    }
-}
-
-fn append_sized<'a>(out: &mut Vec<u8>, bodies: impl Iterator<Item = &'a [u8]>) {
-    for body in bodies {
-        out.extend_from_slice(&(body.len() as u32).to_be_bytes());
-        out.extend_from_slice(body);
-    }
-}
-
-/// Bodies that lie one behind the other, each with its size as u32 before it.
-#[derive(Clone)]
-struct Sized<'a>(&'a [u8]);
-
-impl<'a> Iterator for Sized<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (size, rest) = self.0.split_first_chunk()?;
-        let (body, rest) = rest.split_at_checked(u32::from_be_bytes(*size) as usize)?;
-        self.0 = rest;
-        Some(body)
-    }
 }

@@ -8,7 +8,7 @@ use nsq_queue::{ChannelId, Input, RestoredChannel, RestoredMessage, RestoredTopi
 use nsq_wal::{Log, Record, TopicState};
 
 use crate::core::engine::Engine;
-use crate::core::topics::topic_key;
+use crate::core::keys::topic_key;
 
 const NS_PER_MS: i64 = 1_000_000;
 

@@ -14,7 +14,9 @@ use std::sync::atomic::Ordering;
 
 use nsq_queue::Input;
 
-use crate::core::engine::{Action, Engine};
+use crate::core::action::Action;
+use crate::core::engine::Engine;
+use crate::core::phase::Phase;
 
 /// How long connections may take to send what is under way.
 const DRAIN_NS_MAX: u64 = 1_000_000_000;
@@ -24,16 +26,6 @@ const CLOSE_NS_MAX: u64 = 10_000_000_000;
 
 /// How often a stopping core looks whether the others have got further.
 const STEP_NS: u64 = 1_000_000;
-
-/// Where a core is on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Running,
-    Draining { until: u64 },
-    Quiet,
-    Closing { until: u64 },
-    Stopped,
-}
 
 impl Engine {
     /// Whether the process is stopping.

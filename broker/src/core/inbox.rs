@@ -1,47 +1,14 @@
 //! What comes in besides bytes: mail of other cores, requests of this executor's tasks, new connections.
 
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use nsq_queue::Input;
 
-use nsq_queue::{Input, Now};
-use socket2::{SockAddr, SockRef};
-
-use crate::client::connection::Connection;
 use crate::clock;
-use crate::core::asks::Asker;
-use crate::core::engine::{Action, Engine};
+use crate::core::action::Action;
+use crate::core::engine::Engine;
+use crate::core::pending::Asker;
 use crate::mesh::message::Mail;
-use crate::transport::Slot;
-
-const NS_PER_S: i64 = 1_000_000_000;
 
 impl Engine {
-    /// The time of this turn. Everything within a turn happens at one moment.
-    pub fn set_now(&mut self, now: Now) {
-        self.now = now;
-    }
-
-    /// A client has connected. `None` turns it away.
-    pub fn on_accepted(&mut self, socket: OwnedFd) -> Option<(OwnedFd, Box<Connection>)> {
-        if self.is_stopping() || self.connections.len() >= self.connections_max {
-            return None;
-        }
-        let peer = SockRef::from(&socket).peer_addr().ok().as_ref().and_then(SockAddr::as_socket);
-        let (ip, address) = describe(peer);
-        let seconds = self.now.wall_ns / NS_PER_S;
-        let mut connection = Connection::new(ip, address, seconds, self.now.mono_ns, &self.limits);
-        connection.heartbeat_at = self.now.mono_ns + self.heartbeat_default_ns();
-        nsq_flags::info!("TCP: new client({})", connection.remote_address);
-        Some((socket, Box::new(connection)))
-    }
-
-    /// Its socket has a slot.
-    pub fn on_attached(&mut self, slot: Slot, mut connection: Box<Connection>) {
-        self.set_timer(slot, &mut connection);
-        self.connections.insert(slot, connection);
-    }
-
     /// Reads at most `letters_max` letters of other cores.
     pub fn read_mail(&mut self, letters_max: usize) {
         for _ in 0..letters_max {
@@ -100,21 +67,6 @@ impl Engine {
             let done = self.inbox.borrow_mut().cold.pop_front();
             let Some(done) = done else { break };
             self.on_cold_done(done);
-        }
-    }
-}
-
-/// The peer's IP for the session, and how logs and statistics name it.
-fn describe(peer: Option<SocketAddr>) -> (String, Arc<str>) {
-    match peer {
-        None => (String::new(), "@".into()),
-        Some(peer) => {
-            // An IPv4 client of a dual-stack listener is shown as what it is.
-            let ip = match peer.ip() {
-                IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
-                ip => ip,
-            };
-            (ip.to_string(), SocketAddr::new(ip, peer.port()).to_string().into())
         }
     }
 }
