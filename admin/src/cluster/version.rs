@@ -44,7 +44,10 @@ impl Ord for Version {
 
 /// Identifier by identifier: numbers by value and below words.
 fn pre_releases(ours: &str, theirs: &str) -> std::cmp::Ordering {
-    let key = |part: &str| part.parse::<u64>().map_or((1, 0, part.to_owned()), |n| (0, n, String::new()));
+    let key = |part: &str| match part.parse::<u64>() {
+        Ok(number) => (0, number, String::new()),
+        Err(_) => (1, 0, part.to_owned()),
+    };
     ours.split('.').map(key).cmp(theirs.split('.').map(key))
 }
 
