@@ -7,7 +7,10 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use glommio::net::TcpStream;
+use http_body_util::Full;
+use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::rt::Write;
@@ -17,7 +20,7 @@ use hyper::service::service_fn;
 use super::body::RequestBody;
 use super::deadline::{LINGER_NS_MAX, Phase, Watch};
 use super::stream::Stream;
-use super::{HttpContext, Reply, routes};
+use super::{HttpContext, routes};
 
 /// Largest header, and what hyper reads ahead of a body.
 const HEADER_SIZE_MAX: usize = 64 * 1024;
@@ -94,7 +97,7 @@ async fn answer(
     request: hyper::Request<Incoming>,
     watch: Rc<Watch>,
     context: Rc<HttpContext>,
-) -> Result<Reply, Infallible> {
+) -> Result<Response<Full<Bytes>>, Infallible> {
     watch.enter(Phase::Working);
     watch.be_prompt(|| context.core.work_outside());
     let (head, incoming) = request.into_parts();
@@ -104,5 +107,5 @@ async fn answer(
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     watch.enter(Phase::Idle);
-    Ok(reply)
+    Ok(reply.map(Full::new))
 }

@@ -8,9 +8,9 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::body::{BodyError, RequestBody};
-use super::query::Query;
-use super::reply::{self, ApiError, Reply};
 use super::routes::Request;
+use nsq_http::Query;
+use nsq_http::reply::{self, ApiError, Reply};
 
 /// NSQ frees memory here, and answers with this error all the same. We have no garbage to collect.
 pub(super) const FREE_MEMORY: ApiError = ApiError::INTERNAL;

@@ -5,8 +5,9 @@ use nsq_protocol::limits::NSQ_VERSION;
 use serde::Serialize;
 
 use super::HttpContext;
-use super::reply::{self, Reply};
 use crate::start::listen::Address;
+use nsq_http::json::to_json;
+use nsq_http::reply::{self, Reply};
 
 /// Whether the process can do its work, for load balancers: the one endpoint that tells an error in plain text.
 pub(super) fn ping(context: &HttpContext) -> Reply {
@@ -46,7 +47,7 @@ struct Info<'a> {
 pub(super) fn info(context: &HttpContext) -> Reply {
     let shared = &context.shared;
     let limits = &shared.config.limits;
-    reply::json(reply::to_json(&Info {
+    reply::json(to_json(&Info {
         version: NSQ_VERSION,
         broadcast_address: &shared.config.broadcast_address,
         hostname: nsq_flags::hostname(),

@@ -1,7 +1,7 @@
 //! NSQ's HTTP API: hyper on glommio, on every core.
 //!
 //! All cores accept from one listening socket; a connection stays on the core that accepted it. Handlers are
-//! functions from a request and a [`CoreHandle`] to a [`Reply`]; none of them touches a core's state. What a handler
+//! functions from a request and a [`CoreHandle`] to a [`Reply`](nsq_http::Reply); none of them touches a core's state. What a handler
 //! may hold is bounded here: connections, bytes of bodies in receipt, statistics in the making.
 //!
 //! | file | what is in it |
@@ -20,8 +20,6 @@ mod info;
 mod objects;
 mod options;
 mod publish;
-mod query;
-mod reply;
 mod routes;
 mod stats;
 mod stream;
@@ -35,7 +33,6 @@ use std::task::Waker;
 use glommio::sync::Semaphore;
 
 pub use accept::serve;
-pub use reply::Reply;
 
 use crate::mesh::process::Shared;
 use crate::mesh::request::CoreHandle;

@@ -2,10 +2,10 @@
 
 use nsq_protocol::names;
 
-use super::query::Query;
-use super::reply::{self, ApiError, Reply};
 use super::routes::Request;
 use crate::mesh::request::{Request as Ask, Response as Answer};
+use nsq_http::Query;
+use nsq_http::reply::{self, ApiError, Reply};
 
 /// What to do with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use nsq_flags::{Rendered, info, json_strings};
 
 use super::HttpContext;
 use super::body::{BodyError, RequestBody};
-use super::reply::{self, ApiError, Reply};
+use nsq_http::reply::{self, ApiError, Reply};
 
 const LOOKUPD: &str = "nsqlookupd_tcp_addresses";
 const LOG_LEVEL: &str = "log_level";

@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::body::{BodyError, RequestBody};
 use super::objects::topic_name;
-use super::query::Query;
-use super::reply::{self, ApiError, Reply};
 use super::routes::Request;
 use crate::mesh::request::{Request as Ask, Response as Answer};
+use nsq_http::Query;
+use nsq_http::reply::{self, ApiError, Reply};
 
 const MESSAGE_TOO_BIG: ApiError = ApiError::too_large("MSG_TOO_BIG");
 const BODY_TOO_BIG: ApiError = ApiError::too_large("BODY_TOO_BIG");

@@ -2,13 +2,10 @@
 
 use std::sync::LazyLock;
 
-use hyper::StatusCode;
 use hyper::http::request::Parts;
-use matchit::Router;
+use nsq_http::{ApiError, Found, Query, Reply, Route, Router};
 
 use super::body::RequestBody;
-use super::query::{self, Query};
-use super::reply::{self, ApiError, Reply};
 use super::{HttpContext, debug, info, objects, options, publish, stats};
 use objects::{ChannelAction, TopicAction};
 
@@ -32,135 +29,40 @@ enum Endpoint {
     FreeMemory,
 }
 
-struct Route {
-    path: &'static str,
-    methods: &'static [&'static str],
-    endpoint: Endpoint,
-}
-
 const GET: &[&str] = &["GET"];
 const POST: &[&str] = &["POST"];
 const PUT: &[&str] = &["PUT"];
 
-/// The only path with a part of its own in it.
-const OPTION_PATH: &str = "/config/{option}";
-const OPTION_PREFIX: &str = "/config/";
-
-const fn route(path: &'static str, methods: &'static [&'static str], endpoint: Endpoint) -> Route {
-    Route { path, methods, endpoint }
-}
-
-const ROUTES: &[Route] = &[
-    route("/ping", GET, Endpoint::Ping),
-    route("/info", GET, Endpoint::Info),
-    route("/pub", POST, Endpoint::Publish),
-    route("/mpub", POST, Endpoint::PublishMany),
-    route("/stats", GET, Endpoint::Stats),
-    route("/topic/create", POST, Endpoint::Topic(TopicAction::Create)),
-    route("/topic/delete", POST, Endpoint::Topic(TopicAction::Delete)),
-    route("/topic/empty", POST, Endpoint::Topic(TopicAction::Empty)),
-    route("/topic/pause", POST, Endpoint::Topic(TopicAction::Pause)),
-    route("/topic/unpause", POST, Endpoint::Topic(TopicAction::Unpause)),
-    route("/channel/create", POST, Endpoint::Channel(ChannelAction::Create)),
-    route("/channel/delete", POST, Endpoint::Channel(ChannelAction::Delete)),
-    route("/channel/empty", POST, Endpoint::Channel(ChannelAction::Empty)),
-    route("/channel/pause", POST, Endpoint::Channel(ChannelAction::Pause)),
-    route("/channel/unpause", POST, Endpoint::Channel(ChannelAction::Unpause)),
-    route(OPTION_PATH, &["GET", "PUT"], Endpoint::Option),
-    route("/debug/pprof/", GET, Endpoint::ProfileIndex),
-    route("/debug/pprof/cmdline", GET, Endpoint::CommandLine),
-    route("/debug/pprof/symbol", &["GET", "POST"], Endpoint::Symbol),
-    route("/debug/pprof/profile", GET, Endpoint::CpuProfile),
-    route("/debug/pprof/heap", GET, Endpoint::Profile),
-    route("/debug/pprof/goroutine", GET, Endpoint::Profile),
-    route("/debug/pprof/block", GET, Endpoint::Profile),
-    route("/debug/pprof/threadcreate", GET, Endpoint::Profile),
-    route("/debug/setblockrate", PUT, Endpoint::SetBlockRate),
-    route("/debug/freememory", POST, Endpoint::FreeMemory),
+const ROUTES: &[Route<Endpoint>] = &[
+    Route::new("/ping", GET, Endpoint::Ping),
+    Route::new("/info", GET, Endpoint::Info),
+    Route::new("/pub", POST, Endpoint::Publish),
+    Route::new("/mpub", POST, Endpoint::PublishMany),
+    Route::new("/stats", GET, Endpoint::Stats),
+    Route::new("/topic/create", POST, Endpoint::Topic(TopicAction::Create)),
+    Route::new("/topic/delete", POST, Endpoint::Topic(TopicAction::Delete)),
+    Route::new("/topic/empty", POST, Endpoint::Topic(TopicAction::Empty)),
+    Route::new("/topic/pause", POST, Endpoint::Topic(TopicAction::Pause)),
+    Route::new("/topic/unpause", POST, Endpoint::Topic(TopicAction::Unpause)),
+    Route::new("/channel/create", POST, Endpoint::Channel(ChannelAction::Create)),
+    Route::new("/channel/delete", POST, Endpoint::Channel(ChannelAction::Delete)),
+    Route::new("/channel/empty", POST, Endpoint::Channel(ChannelAction::Empty)),
+    Route::new("/channel/pause", POST, Endpoint::Channel(ChannelAction::Pause)),
+    Route::new("/channel/unpause", POST, Endpoint::Channel(ChannelAction::Unpause)),
+    Route::new("/config/{option}", &["GET", "PUT"], Endpoint::Option),
+    Route::new("/debug/pprof/", GET, Endpoint::ProfileIndex),
+    Route::new("/debug/pprof/cmdline", GET, Endpoint::CommandLine),
+    Route::new("/debug/pprof/symbol", &["GET", "POST"], Endpoint::Symbol),
+    Route::new("/debug/pprof/profile", GET, Endpoint::CpuProfile),
+    Route::new("/debug/pprof/heap", GET, Endpoint::Profile),
+    Route::new("/debug/pprof/goroutine", GET, Endpoint::Profile),
+    Route::new("/debug/pprof/block", GET, Endpoint::Profile),
+    Route::new("/debug/pprof/threadcreate", GET, Endpoint::Profile),
+    Route::new("/debug/setblockrate", PUT, Endpoint::SetBlockRate),
+    Route::new("/debug/freememory", POST, Endpoint::FreeMemory),
 ];
 
-static ROUTER: LazyLock<Router<&'static Route>> = LazyLock::new(|| {
-    let mut router = Router::new();
-    for route in ROUTES {
-        router.insert(route.path, route).expect("invariant: no two routes of the table collide");
-    }
-    router
-});
-
-/// Where a method and a path lead.
-#[derive(Debug, PartialEq, Eq)]
-enum Found {
-    /// To an endpoint; the text is the path's own part, if it has one.
-    Endpoint(Endpoint, String),
-    /// To another spelling of the path.
-    Redirect(String),
-    /// To a list of the methods that the path has.
-    Options(String),
-    /// Nowhere: the path has these methods only.
-    MethodNotAllowed(String),
-    Nothing,
-}
-
-fn find(method: &str, path: &str) -> Found {
-    let exact = ROUTER.at(path).ok();
-    if let Some(found) = &exact
-        && found.value.methods.contains(&method)
-    {
-        let option = found.params.get("option").unwrap_or_default();
-        return Found::Endpoint(found.value.endpoint, option.to_owned());
-    }
-    if let Some(repaired) = repair(method, path) {
-        return Found::Redirect(repaired);
-    }
-    match exact {
-        Some(found) if method == "OPTIONS" => Found::Options(allow(found.value.methods)),
-        Some(found) => Found::MethodNotAllowed(allow(found.value.methods)),
-        None => Found::Nothing,
-    }
-}
-
-/// The path that was meant, where only case, slashes or dots are wrong and the right one has this method.
-fn repair(method: &str, path: &str) -> Option<String> {
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => drop(segments.pop()),
-            _ => segments.push(segment),
-        }
-    }
-    let clean = format!("/{}", segments.join("/"));
-    let lower = clean.to_ascii_lowercase();
-    let with_slash = format!("{lower}/");
-    let found = ROUTER.at(&lower).or_else(|_| ROUTER.at(&with_slash)).ok()?;
-    if !found.value.methods.contains(&method) {
-        return None;
-    }
-    let right = match found.value.endpoint {
-        Endpoint::Option => format!("{OPTION_PREFIX}{}", escape(segments.last()?)),
-        _ => found.value.path.to_owned(),
-    };
-    (right != path).then_some(right)
-}
-
-/// Escapes a segment of a path for a header.
-fn escape(segment: &str) -> String {
-    let mut escaped = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        match byte {
-            b'-' | b'_' | b'.' | b'~' => escaped.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
-}
-
-fn allow(methods: &[&str]) -> String {
-    let mut all = [methods, &["OPTIONS"]].concat();
-    all.sort_unstable();
-    all.join(", ")
-}
+static ROUTER: LazyLock<Router<Endpoint>> = LazyLock::new(|| Router::new("", ROUTES));
 
 /// A request on its way into a handler.
 pub(super) struct Request<'a> {
@@ -177,24 +79,12 @@ impl<'a> Request<'a> {
 
 /// Answers one request. Reads as much of `body` as the endpoint needs.
 pub(super) async fn dispatch(context: &HttpContext, head: &Parts, body: &mut RequestBody) -> Reply {
-    let Some(path) = query::decode(head.uri.path().as_bytes(), false) else {
-        return reply::plain_text(StatusCode::BAD_REQUEST, "400 Bad Request");
-    };
-    match find(head.method.as_str(), &String::from_utf8_lossy(&path)) {
-        Found::Endpoint(endpoint, option) => {
+    match ROUTER.find(&head.method, &head.uri) {
+        Found::Endpoint(endpoint, params) => {
             let request = Request { context, head };
-            call(endpoint, &option, &request, body).await.unwrap_or_else(Reply::from)
+            call(endpoint, params.get("option"), &request, body).await.unwrap_or_else(Reply::from)
         }
-        Found::Redirect(mut location) => {
-            if let Some(query) = head.uri.query() {
-                location.push('?');
-                location.push_str(query);
-            }
-            reply::redirect(head.method == hyper::Method::GET, &location)
-        }
-        Found::Options(allow) => reply::options(&allow),
-        Found::MethodNotAllowed(allow) => reply::method_not_allowed(&allow),
-        Found::Nothing => ApiError::not_found("NOT_FOUND").into(),
+        Found::Reply(reply) => reply,
     }
 }
 
@@ -230,65 +120,35 @@ async fn call(
 mod tests {
     use super::*;
 
-    fn redirect(method: &str, path: &str) -> Option<String> {
-        match find(method, path) {
-            Found::Redirect(to) => Some(to),
-            _ => None,
-        }
+    fn find(method: &str, path: &str) -> Found<Endpoint> {
+        ROUTER.find(&method.parse().unwrap(), &path.parse().unwrap())
     }
 
     #[test]
     fn every_route_is_found_by_its_own_path() {
-        for route in ROUTES {
-            let path = route.path.replace("{option}", "log_level");
-            for method in route.methods {
-                assert!(
-                    matches!(find(method, &path), Found::Endpoint(endpoint, _) if endpoint == route.endpoint),
-                    "{method} {path}"
-                );
-            }
+        for (method, path, expected) in [
+            ("GET", "/ping", Endpoint::Ping),
+            ("POST", "/pub", Endpoint::Publish),
+            ("POST", "/mpub", Endpoint::PublishMany),
+            ("GET", "/stats", Endpoint::Stats),
+            ("POST", "/topic/create", Endpoint::Topic(TopicAction::Create)),
+            ("POST", "/channel/unpause", Endpoint::Channel(ChannelAction::Unpause)),
+            ("GET", "/debug/pprof/", Endpoint::ProfileIndex),
+            ("POST", "/debug/pprof/symbol", Endpoint::Symbol),
+            ("PUT", "/debug/setblockrate", Endpoint::SetBlockRate),
+        ] {
+            let found = find(method, path);
+            assert!(matches!(found, Found::Endpoint(endpoint, _) if endpoint == expected), "{method} {path}");
         }
     }
 
     #[test]
     fn an_option_is_part_of_the_path() {
-        assert_eq!(find("GET", "/config/ id"), Found::Endpoint(Endpoint::Option, " id".to_owned()));
-        assert_eq!(find("GET", "/config/a/b"), Found::Nothing);
-        assert_eq!(find("GET", "/config/"), Found::Nothing);
-        assert_eq!(find("GET", "/config"), Found::Nothing);
-    }
-
-    #[test]
-    fn other_spellings_are_redirected_to_the_right_one() {
-        for (method, path, right) in [
-            ("GET", "/ping/", "/ping"),
-            ("GET", "/PING", "/ping"),
-            ("GET", "//ping", "/ping"),
-            ("GET", "/x/../ping", "/ping"),
-            ("POST", "/Topic/Create", "/topic/create"),
-            ("POST", "//topic//create", "/topic/create"),
-            ("PUT", "/config/log_level/", "/config/log_level"),
-            ("GET", "/CONFIG/Log\r\nX", "/config/Log%0D%0AX"),
-            ("GET", "/debug/pprof", "/debug/pprof/"),
-        ] {
-            assert_eq!(redirect(method, path).as_deref(), Some(right), "{method} {path}");
+        for method in ["GET", "PUT"] {
+            let Found::Endpoint(Endpoint::Option, params) = find(method, "/config/%20id") else {
+                panic!("not an option")
+            };
+            assert_eq!(params.get("option"), " id");
         }
-    }
-
-    #[test]
-    fn only_a_method_that_the_path_has_is_redirected() {
-        assert_eq!(find("POST", "/ping/"), Found::Nothing);
-        assert_eq!(find("OPTIONS", "/PING"), Found::Nothing);
-        assert_eq!(find("GET", "/"), Found::Nothing);
-        assert_eq!(find("GET", "/.."), Found::Nothing);
-    }
-
-    #[test]
-    fn a_wrong_method_is_told_the_right_ones() {
-        assert_eq!(find("GET", "/pub"), Found::MethodNotAllowed("OPTIONS, POST".to_owned()));
-        assert_eq!(find("HEAD", "/ping"), Found::MethodNotAllowed("GET, OPTIONS".to_owned()));
-        assert_eq!(find("POST", "/config/x"), Found::MethodNotAllowed("GET, OPTIONS, PUT".to_owned()));
-        assert_eq!(find("OPTIONS", "/config/x"), Found::Options("GET, OPTIONS, PUT".to_owned()));
-        assert_eq!(find("OPTIONS", "/nope"), Found::Nothing);
     }
 }

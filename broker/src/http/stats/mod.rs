@@ -7,13 +7,14 @@ use std::borrow::Cow;
 
 use nsq_protocol::limits::NSQ_VERSION;
 
-use super::query::Query;
-use super::reply::{self, ApiError, Reply};
 use super::routes::Request;
 use super::{HttpContext, info};
 use crate::clock;
 use crate::config::PROGRAM;
 use crate::mesh::request::StatsFilter;
+use nsq_http::Query;
+use nsq_http::json::to_json;
+use nsq_http::reply::{self, ApiError, Reply};
 use view::{Memory, StatsView};
 
 /// What the arguments ask for.
@@ -59,7 +60,7 @@ pub(super) async fn stats(request: &Request<'_>) -> Result<Reply, ApiError> {
     view.start_time = context.shared.started_at;
     view.memory = wanted.memory.then(Memory::of_this_process);
     Ok(if wanted.json {
-        reply::json(reply::to_json(&view))
+        reply::json(to_json(&view))
     } else {
         reply::text(text::render(&view, &head(context)))
     })

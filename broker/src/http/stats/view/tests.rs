@@ -3,7 +3,7 @@ use std::sync::Arc;
 use nsq_queue::{ChannelId, ChannelKey, ConsumerId, TopicKey};
 
 use super::*;
-use crate::http::reply::to_json;
+use nsq_http::json::to_json;
 
 fn topic(name: &str) -> TopicStats {
     TopicStats {
