@@ -91,6 +91,18 @@ impl LocalTopic {
         (batch.first_seq < to).then(|| (batch.first_seq, batch.end_seq()))
     }
 
+    /// The first part of `[from, to)` that is not in memory.
+    pub(crate) fn next_gap(&self, mut from: u64, to: u64) -> Option<(u64, u64)> {
+        while from < to {
+            match self.overlap(from, to) {
+                Some((there, there_end)) if there <= from => from = there_end,
+                Some((there, _)) => return Some((from, there)),
+                None => return Some((from, to)),
+            }
+        }
+        None
+    }
+
     fn insert(&mut self, batch: Batch, serial: u64) {
         let resident = Resident { batch, serial, marks: Vec::new() };
         let first = resident.batch.first_seq;
@@ -160,16 +172,10 @@ impl Cache {
     /// Puts in what is not there yet of this batch.
     pub(crate) fn insert(&mut self, locals: &mut Slab<LocalTopic>, index: u32, batch: &Batch) {
         let local = &mut locals[index];
-        let (mut from, end) = (batch.first_seq, batch.end_seq());
-        while from < end {
-            let (gap_end, next) = match local.overlap(from, end) {
-                Some((there, there_end)) => (there.max(from), there_end),
-                None => (end, end),
-            };
-            if from < gap_end {
-                self.insert_part(local, index, batch.part(from, gap_end));
-            }
-            from = next;
+        let mut at = batch.first_seq;
+        while let Some((from, to)) = local.next_gap(at, batch.end_seq()) {
+            self.insert_part(local, index, batch.part(from, to));
+            at = to;
         }
     }
 

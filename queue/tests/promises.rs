@@ -821,6 +821,18 @@ fn a_read_that_fails_is_repeated() {
 }
 
 #[test]
+fn what_is_in_memory_is_not_lost_with_the_disk() {
+    let mut w = World::one();
+    let t = w.topic("t");
+    let ch = w.channel(t, "ch");
+    w.publish_count(t, 3);
+    let lost = Input::Loaded { topic: t, core: 0, seq: 0, batches: Vec::new(), lost: vec![(0, 3)] };
+    w.input(0, lost);
+    w.consumer(ch, 3);
+    assert_eq!(w.delivered().len(), 3);
+}
+
+#[test]
 fn an_idle_shard_has_nothing_to_wait_for() {
     let mut w = World::one();
     let t = w.topic("t");

@@ -42,7 +42,10 @@ pub use self::disk::StdDisk;
 pub use self::disk::{ColdJob, Disk, Entry, FrameSlice, Io, IoDone, IoResult, IoTag, LogFile, ReadBuf};
 pub use self::error::{Errno, Refused, WalError, is_full, may_pass};
 pub use self::format::record::Record;
-pub use self::log::{Batch, Durability, Event, Log, LogOptions, LogStats, Placed, Publish, Recover};
+pub use self::log::{
+    Batch, Durability, Event, Log, LogOptions, LogStats, LostMessages, Placed, Publish, ReadFailure, Recover,
+    Unread,
+};
 pub use self::recovery::{Lost, RecoveryReport, Row, Verdict};
 #[cfg(any(test, feature = "fault"))]
 pub use self::replay::{Fact, Replay, SeenFrame};

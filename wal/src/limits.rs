@@ -26,8 +26,14 @@ pub const LAZY_NS_MAX: u64 = 100_000_000;
 pub const MARKER_IDLE_NS: u64 = 10_000_000;
 /// Pause between attempts to prepare a segment on a full disk.
 pub const FULL_RETRY_NS: u64 = 1_000_000_000;
-/// Pause before a read is tried again after an error that may pass (ENOMEM, EMFILE, EINTR).
+/// Pause before a read is repeated: after an error that may pass (ENOMEM, EMFILE, EINTR), or to be sure of damage.
 pub const READ_RETRY_NS: u64 = 10_000_000;
+/// Piece of a run that could not be read at once.
+pub const READ_PIECE_BYTES: usize = 64 * 1024;
+/// Pieces and blocks of a run that may fail before the rest of it is given up for now.
+pub const READ_FAILURES_MAX: usize = 64;
+/// A segment that cannot be read is reported once in this time.
+pub const READ_REPORT_NS: u64 = 10_000_000_000;
 /// Message ids reserved ahead of use.
 pub const ID_RESERVATION_COUNT: u64 = 1 << 20;
 /// Ready spare segments per shard.

@@ -44,6 +44,10 @@ impl Engine {
                 let FetchToken { core, seq } = FetchToken::from_u64(token);
                 self.queue.handle(self.now, Input::Loaded { topic, core, seq, batches, lost });
             }
+            Event::ReadFailed(failure) => {
+                nsq_flags::error!("DISKQUEUE: shard {} - {failure}; its messages wait", shard.number);
+            }
+            Event::Lost(lost) => nsq_flags::error!("DISKQUEUE: shard {} - {lost}", shard.number),
             Event::Full(full) => {
                 shard.full = full;
                 let error = full.then(|| "disk full: publishes are refused until space is free".to_owned());

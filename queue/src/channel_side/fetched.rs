@@ -29,9 +29,14 @@ impl ChannelSide {
         }
         for (from, to) in lost {
             answered |= (from..to).contains(&seq);
-            for place in 0..self.locals[index].channels.len() {
-                let channel = self.locals[index].channels[place];
-                self.lose(channel, from, to);
+            // What is still in memory is not lost, whatever became of it on disk.
+            let mut at = from;
+            while let Some((from, to)) = self.locals[index].next_gap(at, to) {
+                at = to;
+                for place in 0..self.locals[index].channels.len() {
+                    let channel = self.locals[index].channels[place];
+                    self.lose(channel, from, to);
+                }
             }
         }
         let fetching = &mut self.locals[index].fetching;

@@ -13,6 +13,8 @@
 mod commit;
 mod fetch;
 mod gather;
+mod intact;
+mod reads;
 mod roll;
 mod space;
 mod types;
@@ -24,13 +26,16 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::commit::Flight;
-use self::fetch::Reads;
 use self::gather::{ClosedFrame, Gather, publish_record_bytes};
+use self::reads::{ReadJob, Reads};
 use self::roll::Roll;
 pub(crate) use self::roll::segment_name;
 use self::space::Space;
 pub(crate) use self::space::{RESERVE_NAME, Spare, spare_name};
-pub use self::types::{Batch, Durability, Event, LogOptions, LogStats, Placed, Publish, Recover};
+pub use self::types::{
+    Batch, Durability, Event, LogOptions, LogStats, LostMessages, Placed, Publish, ReadFailure, Recover,
+    Unread,
+};
 use crate::data_dir::DataDir;
 use crate::disk::{Disk, Io, IoResult, IoTag, LogFile};
 use crate::error::{Refused, WalError};
@@ -138,7 +143,7 @@ enum Purpose {
     Prepare(space::Preparing),
     Recycle(space::Recycling),
     OpenForRead(u64),
-    Read(fetch::ReadJob),
+    Read(Box<ReadJob>),
 }
 
 impl Log {
@@ -445,7 +450,7 @@ impl Log {
             Purpose::Prepare(preparing) => self.on_prepared(preparing, result),
             Purpose::Recycle(recycling) => self.on_recycled(recycling, result),
             Purpose::OpenForRead(segment) => self.on_opened(segment, result),
-            Purpose::Read(job) => self.on_read(job, result),
+            Purpose::Read(job) => self.on_read(*job, result),
         }
         if self.closing == Closing::Draining {
             self.turn(now_ns);

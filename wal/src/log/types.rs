@@ -1,9 +1,12 @@
 //! What goes in and out of a log.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use bytes::Bytes;
 
 use crate::TopicId;
-use crate::error::WalError;
+use crate::error::{Errno, WalError};
 use crate::limits::{ID_RESERVATION_COUNT, NODE_ID_MAX, SHARD_COUNT_MAX};
 
 /// What a released message has survived. See the head of the crate.
@@ -166,13 +169,85 @@ pub enum Event {
         topic: TopicId,
         /// Messages in order, the first at or behind the sequence that was asked for.
         batches: Vec<Batch>,
-        /// Half-open ranges of sequences that are gone: damaged, or never wanted again. Not to be delivered.
+        /// Half-open ranges of sequences that are gone: proven damaged, or never wanted again. Not to be delivered.
         lost: Vec<(u64, u64)>,
     },
+    /// A read failed. The messages are not lost; they are read again when somebody asks again. Told once per
+    /// segment in [`crate::limits::READ_REPORT_NS`].
+    ReadFailed(ReadFailure),
+    /// Messages were read completely, twice, and fail their check words: they are gone. Told once per range.
+    Lost(LostMessages),
     /// The log has failed. Told once; nothing is released any more.
     Poisoned(WalError),
     /// The disk became full (true) or has room again (false).
     Full(bool),
+}
+
+/// A read that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFailure {
+    /// Of which file.
+    pub path: PathBuf,
+    /// Where in the file.
+    pub offset: u64,
+    /// Why.
+    pub why: Unread,
+}
+
+/// Why bytes could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// The file could not be opened.
+    Open(Errno),
+    /// The read failed.
+    Read(Errno),
+    /// Only so many bytes came.
+    Short(usize),
+    /// Complete, twice, and not the frames that were written. No reader decides about them: a check of the data
+    /// at the next start does.
+    Damaged,
+}
+
+impl fmt::Display for ReadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, offset) = (self.path.display(), self.offset);
+        match self.why {
+            Unread::Open(errno) => write!(f, "open of {path} failed: errno {errno}"),
+            Unread::Read(errno) => write!(f, "read of {path} at {offset} failed: errno {errno}"),
+            Unread::Short(len) => write!(f, "read of {path} at {offset} ended after {len} bytes"),
+            Unread::Damaged => write!(f, "frames of {path} from {offset} on are damaged"),
+        }
+    }
+}
+
+/// Consecutive messages that cannot be delivered any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostMessages {
+    /// Their topic.
+    pub topic: TopicId,
+    /// Sequence of the first.
+    pub first_seq: u64,
+    /// Id of the first.
+    pub first_id: u64,
+    /// How many.
+    pub count: u64,
+    /// File of the first.
+    pub path: PathBuf,
+    /// Where the first lies in it.
+    pub offset: u64,
+}
+
+impl fmt::Display for LostMessages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} messages from id {:016x} on are damaged at {} offset {} and lost",
+            self.count,
+            self.first_id,
+            self.path.display(),
+            self.offset
+        )
+    }
 }
 
 /// Figures of a log since it was opened.
@@ -194,8 +269,12 @@ pub struct LogStats {
     pub segment_bytes: u64,
     /// Spares ready.
     pub spare_count: u64,
-    /// Messages found damaged when they were read.
+    /// Messages proven damaged when they were read.
     pub lost_message_count: u64,
+    /// Reads that failed, and whose messages were therefore withheld.
+    pub read_error_count: u64,
+    /// Reads that were repeated: after an error that passes, or to be sure that bytes are damaged.
+    pub read_retry_count: u64,
     /// Bytes that wait for the disk.
     pub gathered_bytes: u64,
     /// Bytes of the memory that frames are carved from.

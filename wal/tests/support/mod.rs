@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use nsq_wal::disk::fault::{Chance, FaultDisk};
 use nsq_wal::{
-    Batch, ChannelId, DataDir, DataDirOptions, Disk, Durability, Event, Io, Log, LogOptions, Publish, Record,
-    RecoveryReport, Refused, TopicId, WalError,
+    Batch, ChannelId, DataDir, DataDirOptions, Disk, Durability, Event, Io, Log, LogOptions, LostMessages,
+    Publish, ReadFailure, Record, RecoveryReport, Refused, TopicId, WalError,
 };
 
 pub const TOPIC: TopicId = TopicId(0);
@@ -107,6 +107,10 @@ pub struct Rig {
     pub loaded: Vec<Loaded>,
     /// Tokens of [`Event::Recorded`].
     pub recorded: Vec<u64>,
+    pub read_failures: Vec<ReadFailure>,
+    pub lost: Vec<LostMessages>,
+    /// Messages in frames that cannot be told apart.
+    pub withheld: BTreeSet<(TopicId, u64)>,
 }
 
 impl Rig {
@@ -129,6 +133,9 @@ impl Rig {
             rot: false,
             loaded: Vec::new(),
             recorded: Vec::new(),
+            read_failures: Vec::new(),
+            lost: Vec::new(),
+            withheld: BTreeSet::new(),
         };
         rig.start().unwrap();
         rig
@@ -198,6 +205,8 @@ impl Rig {
                 }
                 Event::Recorded { token } => self.recorded.push(token),
                 Event::Loaded { token, batches, lost, .. } => self.loaded.push((token, batches, lost)),
+                Event::ReadFailed(failure) => self.read_failures.push(failure),
+                Event::Lost(lost) => self.lost.push(lost),
                 Event::Poisoned(_) => self.poisoned = true,
                 Event::Full(full) => self.full = full,
             }
@@ -281,23 +290,32 @@ impl Rig {
             self.log().fetch(topic, seq, 9);
             self.collect();
             while self.loaded.is_empty() {
-                assert!(!self.outstanding.is_empty(), "a fetch without an answer");
-                self.do_io(0);
+                if self.outstanding.is_empty() {
+                    // A read that is repeated to be sure.
+                    self.now = self.log().poll_timeout().expect("a fetch without an answer").max(self.now);
+                    self.turn();
+                } else {
+                    self.do_io(0);
+                }
             }
             let (_, batches, gone) = self.loaded.pop().unwrap();
-            let before = seq;
             for batch in &batches {
                 assert_eq!(batch.topic, topic);
                 for (i, message) in split(batch).into_iter().enumerate() {
                     messages.insert(batch.first_seq + i as u64, message);
                 }
-                seq = seq.max(batch.end_seq());
             }
-            for (from, to) in gone {
-                lost.extend(from..to);
-                seq = seq.max(to);
+            lost.extend(gone.into_iter().flat_map(|(from, to)| from..to));
+            let before = seq;
+            while messages.contains_key(&seq) || lost.contains(&seq) {
+                seq += 1;
             }
-            assert!(seq > before, "a fetch that answers nothing");
+            if seq == before {
+                // Structure that is damaged: withheld, and told.
+                assert!(self.rot && !self.read_failures.is_empty(), "a fetch that answers nothing");
+                self.withheld.insert((topic, seq));
+                seq += 1;
+            }
         }
         (messages, lost)
     }
@@ -332,7 +350,8 @@ impl Rig {
                     if *seq < wanted {
                         assert!(promise.finished.contains(seq), "{topic:?} {seq}: dropped unfinished");
                     } else {
-                        let named = messages.contains_key(seq) || lost.contains(seq);
+                        let withheld = self.withheld.contains(&(topic, *seq));
+                        let named = messages.contains_key(seq) || lost.contains(seq) || withheld;
                         assert!(named, "{topic:?} {seq}: released and not readable");
                     }
                 }
