@@ -26,13 +26,13 @@ pub enum Input {
         /// It lives in memory only: nothing of it goes to the log, and it is deleted with its last channel.
         memory_only: bool,
         /// Nothing is forwarded to channels before [`Input::TopicRelease`].
-        held: bool,
+        gated: bool,
         /// What the log knew of it.
         restored: Option<RestoredTopic>,
     },
     /// Topic's core: the channels that must exist before the first message is forwarded exist now.
     TopicRelease {
-        /// The topic that was opened `held`.
+        /// The topic that was opened `gated`.
         topic: TopicKey,
     },
     /// Topic's core: a channel exists from now on; `token` is confirmed when its core knows it.

@@ -37,8 +37,8 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input) {
         let Shard { topics, channels, out, .. } = self;
         match input {
-            Input::TopicOpen { topic, name, memory_only, held, restored } => {
-                topics.open(topic, name, memory_only, held, restored, out);
+            Input::TopicOpen { topic, name, memory_only, gated, restored } => {
+                topics.open(topic, name, memory_only, gated, restored, out);
             }
             Input::TopicRelease { topic } => topics.unhold(topic, out),
             Input::ChannelOpen { topic, name, core, restored, token } => {

@@ -22,7 +22,7 @@ pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
     pub(crate) memory_only: bool,
     pub(crate) paused: bool,
-    pub(crate) held: bool,
+    pub(crate) gated: bool,
     pub(crate) next_seq: u64,
     pub(crate) committed_seq: u64,
     pub(crate) released_seq: u64,
@@ -49,13 +49,13 @@ pub(crate) struct TopicChannel {
 }
 
 impl Topic {
-    pub(crate) fn new(key: TopicKey, name: Arc<str>, memory_only: bool, held: bool) -> Topic {
+    pub(crate) fn new(key: TopicKey, name: Arc<str>, memory_only: bool, gated: bool) -> Topic {
         Topic {
             key,
             name,
             memory_only,
             paused: false,
-            held,
+            gated,
             next_seq: 0,
             committed_seq: 0,
             released_seq: 0,
@@ -88,7 +88,7 @@ impl Topic {
     }
 
     pub(crate) fn forwards(&self) -> bool {
-        !self.paused && !self.held && !self.channels.is_empty()
+        !self.paused && !self.gated && !self.channels.is_empty()
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&TopicChannel> {

@@ -43,14 +43,14 @@ impl TopicSide {
         key: TopicKey,
         name: Arc<str>,
         memory_only: bool,
-        held: bool,
+        gated: bool,
         restored: Option<RestoredTopic>,
         out: &mut Outbox,
     ) {
         if self.topics.contains_key(&key) || self.names.contains_key(&name) {
             return;
         }
-        let mut topic = Topic::new(key, name.clone(), memory_only, held);
+        let mut topic = Topic::new(key, name.clone(), memory_only, gated);
         match restored {
             Some(restored) => topic.restore(restored),
             None => topic.record(QueueRecord::TopicCreated { name: name.clone() }, out),
@@ -62,7 +62,7 @@ impl TopicSide {
 
     pub(crate) fn unhold(&mut self, key: TopicKey, out: &mut Outbox) {
         if let Some(topic) = self.topics.get_mut(&key) {
-            topic.held = false;
+            topic.gated = false;
             topic.release(out);
         }
     }

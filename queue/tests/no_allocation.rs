@@ -81,7 +81,7 @@ impl Bench {
             topic: TOPIC,
             name: "t".into(),
             memory_only: false,
-            held: false,
+            gated: false,
             restored: None,
         };
         shard.handle(now, open);

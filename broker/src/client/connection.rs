@@ -6,7 +6,8 @@ use nsq_protocol::{Limits, Session};
 use nsq_queue::ChannelKey;
 
 use crate::client::replies::Replies;
-use crate::mesh::message::PublishVerb;
+use crate::client::settings::Delivery;
+use crate::client::suspended::Suspended;
 use crate::stats::snapshot::ConnectionStats;
 use crate::transport::Slot;
 
@@ -29,7 +30,7 @@ pub enum Hold {
     /// Nothing holds it.
     None,
     /// It waits for another core or for nsqlookupd; the command that waits is [`Connection::suspended`].
-    Asked,
+    Requested,
     /// It moves to another core: first everything owed is sent, then its socket leaves this core's ring.
     Moving {
         /// The core it moves to.
@@ -39,38 +40,6 @@ pub enum Hold {
     Backlog,
     /// Its last command was run: what is owed is sent, then it is closed.
     Ending,
-}
-
-/// A command that continues when the answer it waits for is there.
-#[derive(Debug)]
-pub enum Suspended {
-    /// SUB, waiting for topic and channel.
-    Subscribe {
-        /// Topic name.
-        topic: String,
-        /// Channel name.
-        channel: String,
-        /// True once the channel has vanished under the command, which is tried twice.
-        again: bool,
-    },
-    /// A publish, waiting for its new topic's channels to be known.
-    Publish {
-        /// Topic name.
-        topic: String,
-        /// Which command.
-        verb: PublishVerb,
-        /// Delay in milliseconds.
-        defer_ms: u32,
-        /// Messages, each with its size as u32 before it.
-        messages: Vec<u8>,
-        /// Number of messages.
-        count: u32,
-    },
-    /// The topic line of an MPUB: the topic is created before the body is looked at.
-    MpubTopic {
-        /// Topic name.
-        topic: String,
-    },
 }
 
 /// State of one client connection. Owned by the core that its socket is attached to.
@@ -124,18 +93,6 @@ pub struct Connection {
     pub sending_since: u64,
     /// Its entry among the core's timers, monotonic ns.
     pub timer: Option<u64>,
-}
-
-/// Settings that only the first IDENTIFY of a connection decides. A later one changes what is reported and the
-/// deadlines, as in NSQ. `None` until then.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Delivery {
-    /// How often heartbeats are sent, ns; `u64::MAX` for never.
-    pub heartbeat_ns: Option<u64>,
-    /// How long a message may be in flight, ns.
-    pub message_timeout_ns: Option<u64>,
-    /// Percentage of messages wanted.
-    pub sample_rate: Option<u8>,
 }
 
 impl Connection {

@@ -4,8 +4,12 @@
 //! |---|---|
 //! | `connection` | what is known of a connection |
 //! | `replies` | answers in the order of the commands |
+//! | `settings` | what the first IDENTIFY has fixed |
+//! | `suspended` | commands that wait |
 
 pub mod connection;
 pub mod replies;
+pub mod settings;
+pub mod suspended;
 
 pub use connection::Connection;

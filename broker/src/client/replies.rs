@@ -9,7 +9,16 @@ use std::collections::VecDeque;
 use nsq_protocol::WireError;
 use nsq_protocol::frame::{OK_FRAME, encode_error};
 
-use crate::mesh::message::PublishVerb;
+/// The three publishing commands; their refusals differ by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishVerb {
+    /// `PUB`
+    Pub,
+    /// `MPUB`
+    Mpub,
+    /// `DPUB`
+    Dpub,
+}
 
 /// One command's place in the order of answers of its connection. Counts from 0, never reused.
 pub type ReplyNumber = u64;

@@ -2,7 +2,7 @@
 //!
 //! What an operator may write is in [`options`]; what forbids a start is in [`validate`]; this file turns the one
 //! into the values that the program works with. Only two things change while the process runs, and both live
-//! elsewhere: the log level in the log, the list of nsqlookupds in the shared state.
+//! elsewhere: the log level in the log, the list of nsqlookupds in the process.
 
 mod options;
 mod validate;
@@ -77,7 +77,7 @@ pub struct Config {
     pub broadcast_tcp_port: u16,
     /// The HTTP port told with it, likewise.
     pub broadcast_http_port: u16,
-    /// nsqlookupds at start; none. The living list is in the shared state.
+    /// nsqlookupds at start; none. The living list is in the process.
     pub lookupd_tcp_addresses: Vec<String>,
     /// Longest wait for an HTTP connection to an nsqlookupd; 2 s. Delays the first publish to a new topic.
     pub http_client_connect_timeout_ns: u64,

@@ -99,7 +99,7 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("max-connections", 0, COUNT_MAX),
 ];
 
-/// Durations that need to be there: each is the period of something, or the patience with somebody.
+/// Durations that need to be there: each is the period of something, or the timeouts with somebody.
 const POSITIVE: &[&str] = &[
     "sync-timeout",
     "output-buffer-timeout",

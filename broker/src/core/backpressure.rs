@@ -27,8 +27,8 @@ impl Engine {
         while !self.logs.are_backlogged() {
             match self.delayed.pop_front() {
                 Some(Delayed::Forward(from, forward)) => self.run_forward(from, &forward),
-                Some(Delayed::Request { asker, topic, defer_ms, bodies }) => {
-                    self.run_publish_request(asker, &topic, defer_ms, &bodies);
+                Some(Delayed::Request { requester, topic, defer_ms, bodies }) => {
+                    self.run_publish_request(requester, &topic, defer_ms, &bodies);
                 }
                 None => return,
             }

@@ -5,11 +5,11 @@ use nsq_protocol::frame::{FRAME_HEADER_SIZE, encode_response};
 use nsq_protocol::{Command, IdentifyReply, Messages, WireError, frame};
 use nsq_queue::{Cause, ConsumerId, Input};
 
-use crate::client::connection::{Connection, Delivery};
-use crate::client::replies::Answer;
+use crate::client::connection::Connection;
+use crate::client::replies::{Answer, PublishVerb};
+use crate::client::settings::Delivery;
 use crate::core::engine::Engine;
 use crate::core::publish::Publish;
-use crate::mesh::message::PublishVerb;
 use crate::transport::Slot;
 
 impl Engine {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::core::pending::Asker;
+use crate::core::pending::Requester;
 use crate::mesh::message::Forward;
 
 /// A publish from elsewhere that waits for the log. Bounded by what the senders may have unanswered.
@@ -11,5 +11,5 @@ pub(super) enum Delayed {
     /// Of connections of another core.
     Forward(u16, Box<Forward>),
     /// Of an HTTP handler.
-    Request { asker: Asker, topic: String, defer_ms: u32, bodies: Vec<Bytes> },
+    Request { requester: Requester, topic: String, defer_ms: u32, bodies: Vec<Bytes> },
 }

@@ -1,14 +1,14 @@
-//! Everything of one core but its sockets and files: connections, queue, logs, and the mail to other cores.
+//! Everything of one core but its sockets and files: connections, queue, logs, and the messages to other cores.
 //!
-//! The engine does no IO. The loop (`core/mod.rs`) feeds it what the transport reports, and carries out its
+//! The engine does no IO. The loop (`core/turn.rs`) feeds it what the transport reports, and carries out its
 //! [`Action`]s and the logs' writes at the end of the turn. One turn does everything once:
 //!
 //! ```text
 //!   received bytes ─► commands ─► queue ─► log ─┐            (input)
-//!   mail of other cores, requests of tasks ─────┤
+//!   messages of other cores, requests of tasks ─┤
 //!   completions of the log ─► queue ────────────┤
 //!                                               ▼
-//!   queue's outputs ─► frames in connections' output, mail   (settle)
+//!   queue's outputs ─► frames in connections' output, messages   (outputs)
 //!                                               ▼
 //!   one send per touched connection, one commit per log      (flush)
 //! ```
@@ -27,15 +27,16 @@ use crate::core::action::Action;
 use crate::core::connections::Connections;
 use crate::core::delayed::Delayed;
 use crate::core::logs::{Logs, OpenLog};
-use crate::core::pending::{Asker, Asks};
+use crate::core::pending::{PendingRequests, Requester};
 use crate::core::phase::Phase;
 use crate::core::timers::Timers;
 use crate::lookup::Registrations;
 use crate::mesh::MeshEnd;
-use crate::mesh::message::{Forward, Mail, RemoteReply};
+use crate::mesh::handle::Inbox;
+use crate::mesh::message::{CoreMessage, Forward, RemoteReply};
 use crate::mesh::placement::Placement;
-use crate::mesh::process::Shared;
-use crate::mesh::request::{Inbox, Response};
+use crate::mesh::process::Process;
+use crate::mesh::request::Response;
 use crate::stats::latency::Latencies;
 use crate::transport::Slot;
 
@@ -44,12 +45,12 @@ pub struct Engine {
     /// This core.
     pub(super) id: u16,
     pub(super) placement: Placement,
-    pub(super) shared: Arc<Shared>,
+    pub(super) process: Arc<Process>,
     pub(super) limits: Limits,
     pub(super) queue: Shard,
     pub(super) logs: Logs,
     pub(super) disk: Arc<dyn Disk>,
-    pub(crate) mesh: MeshEnd<Mail>,
+    pub(crate) mesh: MeshEnd<CoreMessage>,
     pub(super) connections: Connections,
     /// Connections with something to send or to settle at the end of the turn.
     pub(super) dirty: Vec<Slot>,
@@ -59,13 +60,13 @@ pub struct Engine {
     pub(super) delayed: VecDeque<Delayed>,
     /// Heartbeats and silence deadlines.
     pub(super) timers: Timers,
-    pub(super) asks: Asks,
+    pub(super) pending: PendingRequests,
     /// Publishes for other cores, gathered over the turn; index = core.
     pub(super) forwards: Vec<Forward>,
     /// Answers to other cores' publishes, gathered over the turn; index = core.
     pub(super) remote_replies: Vec<Vec<RemoteReply>>,
     /// Who waits for a new topic's channels.
-    pub(super) discovering: HashMap<String, Vec<Asker>>,
+    pub(super) discovering: HashMap<String, Vec<Requester>>,
     /// Answers for held connections of this core.
     pub(super) answered: VecDeque<(Slot, Response)>,
     pub(super) actions: VecDeque<Action>,
@@ -77,7 +78,7 @@ pub struct Engine {
     pub(super) memory_message: u64,
     /// Number of the next memory-only topic.
     pub(super) memory_topic: u32,
-    /// Something waits that this turn has not looked at: more mail, or what an adopted connection has begun.
+    /// Something waits that this turn has not looked at: more messages, or what an adopted connection has begun.
     pub(super) turn_again: bool,
     /// Only with `--e2e-processing-latency-percentile`.
     pub(super) latencies: Option<Latencies>,
@@ -94,13 +95,13 @@ pub struct EngineParts {
     /// Who lives where.
     pub placement: Placement,
     /// The process.
-    pub shared: Arc<Shared>,
+    pub process: Arc<Process>,
     /// For blocking file work.
     pub disk: Arc<dyn Disk>,
     /// The logs of this core's shards, in rising order of shards, recovered.
     pub logs: Vec<OpenLog>,
     /// This core's end of the rings.
-    pub mesh: MeshEnd<Mail>,
+    pub mesh: MeshEnd<CoreMessage>,
     /// What this executor's tasks leave.
     pub inbox: Rc<RefCell<Inbox>>,
     /// What nsqlookupd is to know; used on core 0.
@@ -110,9 +111,9 @@ pub struct EngineParts {
 impl Engine {
     /// An engine with what its logs remember.
     pub fn new(parts: EngineParts, now: Now) -> Self {
-        let EngineParts { id, placement, shared, disk, logs, mesh, inbox, registrations } = parts;
+        let EngineParts { id, placement, process, disk, logs, mesh, inbox, registrations } = parts;
         let cores = placement.cores();
-        let config = &shared.config;
+        let config = &process.config;
         let queue = Shard::new(
             nsq_queue::Config {
                 core: id,
@@ -141,7 +142,7 @@ impl Engine {
             backlogged: Vec::new(),
             delayed: VecDeque::new(),
             timers: Timers::default(),
-            asks: Asks::default(),
+            pending: PendingRequests::default(),
             forwards: (0..cores).map(|_| Forward::default()).collect(),
             remote_replies: (0..cores).map(|_| Vec::new()).collect(),
             discovering: HashMap::new(),
@@ -155,7 +156,7 @@ impl Engine {
                 .then(|| Latencies::new(config.latency_window_ns)),
             tasks_woken: false,
             phase: Phase::Running,
-            shared,
+            process,
         };
         engine.restore();
         engine
@@ -180,7 +181,7 @@ impl Engine {
     pub fn has_more_to_do(&mut self) -> bool {
         let inbox = self.inbox.borrow();
         let left = std::mem::take(&mut self.turn_again);
-        left || !inbox.asked.is_empty() || !inbox.cold.is_empty() || !inbox.discovered.is_empty()
+        left || !inbox.requests.is_empty() || !inbox.cold.is_empty() || !inbox.discovered.is_empty()
     }
 
     /// When to look again although nothing happens, monotonic ns.
@@ -193,7 +194,7 @@ impl Engine {
     /// This core cannot go on, and the process with it.
     pub fn fail(&mut self, what: &str, error: &std::io::Error) {
         nsq_flags::fatal!("CORE: {what} - {error}");
-        self.shared.fail();
+        self.process.fail();
     }
 
     /// The last frame of each shard, after the stop.

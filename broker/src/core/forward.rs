@@ -6,7 +6,7 @@ use crate::client::connection::Connection;
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
 use crate::core::publish::{Publish, WAITER_IS_REQUEST, refusal};
-use crate::mesh::message::{Forward, ForwardItem, Mail, RemoteReply};
+use crate::mesh::message::{CoreMessage, Forward, ForwardItem, RemoteReply};
 use crate::mesh::request::Response;
 use crate::transport::Slot;
 
@@ -68,15 +68,15 @@ impl Engine {
         }
     }
 
-    pub(super) fn send_gathered_mail(&mut self) {
+    pub(super) fn send_gathered(&mut self) {
         for (core, forward) in self.forwards.iter_mut().enumerate() {
             if !forward.items.is_empty() {
-                self.mesh.send(core, Mail::Forward(Box::new(std::mem::take(forward))));
+                self.mesh.send(core, CoreMessage::Forward(Box::new(std::mem::take(forward))));
             }
         }
         for (core, replies) in self.remote_replies.iter_mut().enumerate() {
             if !replies.is_empty() {
-                self.mesh.send(core, Mail::Replies(std::mem::take(replies)));
+                self.mesh.send(core, CoreMessage::Replies(std::mem::take(replies)));
             }
         }
     }
@@ -88,8 +88,8 @@ impl Engine {
             let reply = RemoteReply { connection, first: reply, count, ok };
             self.remote_replies[usize::from(origin)].push(reply);
         } else if connection & WAITER_IS_REQUEST != 0 {
-            if let Some((asker, response)) = self.asks.take(connection & !WAITER_IS_REQUEST) {
-                self.answer(asker, if ok { response } else { Response::Refused });
+            if let Some((requester, response)) = self.pending.take(connection & !WAITER_IS_REQUEST) {
+                self.answer(requester, if ok { response } else { Response::Refused });
             }
         } else {
             self.on_replies(RemoteReply { connection, first: reply, count, ok });

@@ -1,57 +1,59 @@
-//! What comes in besides bytes: mail of other cores, requests of this executor's tasks, new connections.
+//! What comes in besides bytes: messages of other cores, requests of this executor's tasks, new connections.
 
 use nsq_queue::Input;
 
 use crate::clock;
 use crate::core::action::Action;
 use crate::core::engine::Engine;
-use crate::core::pending::Asker;
-use crate::mesh::message::Mail;
+use crate::core::pending::Requester;
+use crate::mesh::message::CoreMessage;
 
 impl Engine {
-    /// Reads at most `letters_max` letters of other cores.
-    pub fn read_mail(&mut self, letters_max: usize) {
-        for _ in 0..letters_max {
-            let Some((from, mail)) = self.mesh.poll() else { return };
-            self.on_mail(from as u16, mail);
+    /// Reads at most `messages_max` messages of other cores.
+    pub fn read_messages(&mut self, messages_max: usize) {
+        for _ in 0..messages_max {
+            let Some((from, message)) = self.mesh.poll() else { return };
+            self.on_message(from as u16, message);
         }
         self.turn_again = true;
     }
 
-    fn on_mail(&mut self, from: u16, mail: Mail) {
-        match mail {
-            Mail::Queue(message) => self.queue.handle(self.now, Input::Peer { from, message }),
-            Mail::Forward(forward) => {
+    fn on_message(&mut self, from: u16, message: CoreMessage) {
+        match message {
+            CoreMessage::Queue(message) => self.queue.handle(self.now, Input::Peer { from, message }),
+            CoreMessage::Forward(forward) => {
                 // It may have been sent after this turn began; a deferred message must not count from before.
                 self.now = clock::now();
                 self.on_forward(from, forward);
             }
-            Mail::Replies(replies) => replies.into_iter().for_each(|reply| self.on_replies(reply)),
-            Mail::Ask { number, request } => self.on_request(Asker::Core { core: from, number }, *request),
-            Mail::Answer { number, response } => {
-                if let Some((asker, _)) = self.asks.take(number) {
-                    self.answer(asker, *response);
+            CoreMessage::Replies(replies) => replies.into_iter().for_each(|reply| self.on_replies(reply)),
+            CoreMessage::Request { number, request } => {
+                self.on_request(Requester::Core { core: from, number }, *request)
+            }
+            CoreMessage::Response { number, response } => {
+                if let Some((requester, _)) = self.pending.take(number) {
+                    self.answer(requester, *response);
                 }
             }
-            Mail::Move(moving) => self.actions.push_back(Action::Adopt(moving)),
-            Mail::Registration(change) => {
+            CoreMessage::Move(moving) => self.actions.push_back(Action::Adopt(moving)),
+            CoreMessage::Registration(change) => {
                 self.tasks_woken = true;
                 self.registrations.push(change);
             }
-            Mail::Discover { topic } => {
+            CoreMessage::Discover { topic } => {
                 self.tasks_woken = true;
                 self.registrations.discover(topic);
             }
-            Mail::Discovered { topic, channels } => self.on_discovered(&topic, &channels),
+            CoreMessage::Discovered { topic, channels } => self.on_discovered(&topic, &channels),
         }
     }
 
     /// What tasks of this executor have left.
     pub fn read_inbox(&mut self) {
         loop {
-            let asked = self.inbox.borrow_mut().asked.pop_front();
-            let Some(asked) = asked else { break };
-            self.ask(asked.core, Asker::Task(asked.pending), asked.request);
+            let queued = self.inbox.borrow_mut().requests.pop_front();
+            let Some(queued) = queued else { break };
+            self.request(queued.core, Requester::Task(queued.pending), queued.request);
         }
         loop {
             let discovered = self.inbox.borrow_mut().discovered.pop_front();
@@ -60,7 +62,7 @@ impl Engine {
             if home == self.id {
                 self.on_discovered(&topic, &channels);
             } else {
-                self.mesh.send(usize::from(home), Mail::Discovered { topic, channels });
+                self.mesh.send(usize::from(home), CoreMessage::Discovered { topic, channels });
             }
         }
         loop {

@@ -9,7 +9,7 @@ use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of, topic_key};
 use crate::core::logs::{ColdDone, FetchToken};
 use crate::core::records::to_batch;
-use crate::mesh::request::CoreHandle;
+use crate::mesh::handle::CoreHandle;
 use crate::transport::{FrameMemory, IoBuf, ReadMemory, Transport};
 
 /// The log's own tags stay below this; the shard is above.
@@ -37,7 +37,7 @@ impl Engine {
                 let topic = topic_key(shard.number, batch.topic);
                 self.queue.handle(self.now, Input::Appended { topic, batch: to_batch(batch) });
             }
-            Event::Recorded { token } => self.answer_ask(token),
+            Event::Recorded { token } => self.answer_pending(token),
             Event::Loaded { token, topic, batches, lost } => {
                 let topic = topic_key(shard.number, topic);
                 let batches = batches.into_iter().map(to_batch).collect();
@@ -55,14 +55,14 @@ impl Engine {
                     Some(text) => nsq_flags::error!("DISKQUEUE: shard {} - {text}", shard.number),
                     None => nsq_flags::info!("DISKQUEUE: shard {} - space again", shard.number),
                 }
-                self.shared.set_health_error(error);
+                self.process.set_health_error(error);
             }
             Event::Poisoned(error) => {
                 shard.failed = true;
                 nsq_flags::fatal!("DISKQUEUE: shard {} - {error}", shard.number);
-                self.shared.set_health_error(Some(error.to_string()));
+                self.process.set_health_error(Some(error.to_string()));
                 self.refuse_unreleased(index);
-                self.shared.fail();
+                self.process.fail();
             }
         }
     }

@@ -133,7 +133,7 @@ impl Logs {
         self.shard(shard).record(to_record(topic, record));
     }
 
-    /// Asks for [`Event::Recorded`] when everything appended so far is safe.
+    /// PendingRequests for [`Event::Recorded`] when everything appended so far is safe.
     pub(super) fn notify(&mut self, shard: u16, number: u64) {
         self.shard(shard).log.notify(number);
     }

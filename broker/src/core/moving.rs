@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use crate::client::connection::{Connection, Hold};
 use crate::core::engine::Engine;
-use crate::mesh::message::{Mail, Moving};
+use crate::mesh::message::{CoreMessage, Moving};
 use crate::transport::Slot;
 
 impl Engine {
@@ -31,6 +31,6 @@ impl Engine {
         connection.input.extend_from_slice(pending);
         connection.settled = true;
         connection.input_paused = false;
-        self.mesh.send(usize::from(to), Mail::Move(Box::new(Moving { socket, connection })));
+        self.mesh.send(usize::from(to), CoreMessage::Move(Box::new(Moving { socket, connection })));
     }
 }

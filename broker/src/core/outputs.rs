@@ -5,19 +5,18 @@ use nsq_queue::{ConsumerId, Output, QueueRecord, Waiter};
 use crate::client::connection::Connection;
 use crate::core::engine::Engine;
 use crate::core::keys::{shard_of, topic_id};
-use crate::lookup::Change;
-use crate::mesh::message::Mail;
+use crate::mesh::message::{Change, CoreMessage};
 use crate::transport::Slot;
 
 /// Rounds of outputs and completions in one turn before the rest waits for the next. Two are usual: the log
 /// releases, the queue delivers.
-const SETTLE_ROUNDS_MAX: usize = 64;
+const OUTPUT_ROUNDS_MAX: usize = 64;
 
 impl Engine {
     /// Carries out everything that this turn's events have led to, up to the bytes in each connection's output.
-    pub fn settle(&mut self) {
+    pub(super) fn run_outputs(&mut self) {
         self.queue.handle_timeout(self.now);
-        for _ in 0..SETTLE_ROUNDS_MAX {
+        for _ in 0..OUTPUT_ROUNDS_MAX {
             self.queue.end_turn(self.now, u64::MAX);
             let mut progress = false;
             while let Some(output) = self.queue.poll_output() {
@@ -33,10 +32,6 @@ impl Engine {
                 break;
             }
         }
-        self.run_delayed();
-        self.release_backlogged();
-        self.send_gathered_mail();
-        self.flush();
     }
 
     fn on_output(&mut self, output: Output) {
@@ -80,7 +75,7 @@ impl Engine {
             Output::Fetch { topic, seq, core } => {
                 self.logs.fetch(shard_of(topic), topic_id(topic), seq, core)
             }
-            Output::Peer { core, message } => self.mesh.send(usize::from(core), Mail::Queue(message)),
+            Output::Peer { core, message } => self.mesh.send(usize::from(core), CoreMessage::Queue(message)),
             Output::AdminDone { token } => {
                 self.on_effect(token.0);
             }
@@ -103,7 +98,7 @@ impl Engine {
             self.tasks_woken = true;
             self.registrations.push(change);
         } else {
-            self.mesh.send(0, Mail::Registration(change));
+            self.mesh.send(0, CoreMessage::Registration(change));
         }
     }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::mesh::request::{Pending, Response};
+use crate::mesh::handle::Pending;
+use crate::mesh::request::Response;
 use crate::transport::Slot;
 
-/// Who asked.
+/// Who waits for an answer.
 #[derive(Debug, Clone)]
-pub(super) enum Asker {
+pub(super) enum Requester {
     /// A task of this core's executor, an HTTP handler say.
     Task(Pending),
     /// Another core, which knows the request by `number`.
@@ -21,31 +22,31 @@ pub(super) enum Asker {
     Connection(Slot),
 }
 
-/// Numbered waiting askers. Bounded by what can ask: connections and HTTP requests, one each at a time.
+/// Requests under way, numbered. Bounded by what can make them: connections and HTTP requests, one each at a time.
 #[derive(Debug, Default)]
-pub(super) struct Asks {
+pub(super) struct PendingRequests {
     next: u64,
-    waiting: HashMap<u64, (Asker, Response)>,
+    waiting: HashMap<u64, (Requester, Response)>,
     /// Requests whose effect has to be in the log of a shard before they are answered.
     durable: HashMap<u64, u16>,
 }
 
-impl Asks {
+impl PendingRequests {
     /// Remembers who waits, and what to answer if nothing better comes; the number comes back with the answer.
-    pub(super) fn add(&mut self, asker: Asker, response: Response) -> u64 {
+    pub(super) fn add(&mut self, requester: Requester, response: Response) -> u64 {
         self.next += 1;
-        self.waiting.insert(self.next, (asker, response));
+        self.waiting.insert(self.next, (requester, response));
         self.next
     }
 
-    /// As [`Asks::add`], for a request that is answered when its effect is in the log of `shard`.
-    pub(super) fn add_durable(&mut self, asker: Asker, response: Response, shard: u16) -> u64 {
-        let number = self.add(asker, response);
+    /// As [`PendingRequests::add`], for a request that is answered when its effect is in the log of `shard`.
+    pub(super) fn add_durable(&mut self, requester: Requester, response: Response, shard: u16) -> u64 {
+        let number = self.add(requester, response);
         self.durable.insert(number, shard);
         number
     }
 
-    /// The shard whose log has to be waited for before `number` is answered. Asked once.
+    /// The shard whose log has to be waited for before `number` is answered. QueuedRequest once.
     pub(super) fn take_durable(&mut self, number: u64) -> Option<u16> {
         self.durable.remove(&number)
     }
@@ -58,7 +59,7 @@ impl Asks {
     }
 
     /// Who waited under `number`, and the answer that was prepared.
-    pub(super) fn take(&mut self, number: u64) -> Option<(Asker, Response)> {
+    pub(super) fn take(&mut self, number: u64) -> Option<(Requester, Response)> {
         self.waiting.remove(&number)
     }
 }

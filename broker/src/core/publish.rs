@@ -9,18 +9,18 @@ use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
 use nsq_protocol::{MessageId, WireError};
 use nsq_queue::{Batch, Input, TopicKey, Waiter};
 
-use crate::client::connection::{Connection, Hold, Suspended};
-use crate::client::replies::Answer;
+use crate::client::connection::{Connection, Hold};
+use crate::client::replies::{Answer, PublishVerb};
+use crate::client::suspended::Suspended;
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of, topic_id};
-use crate::core::pending::Asker;
+use crate::core::pending::Requester;
 use crate::core::release::suspend;
-use crate::mesh::message::PublishVerb;
 use crate::mesh::request::{Request, Response};
 use crate::transport::Slot;
 
-/// Marks a [`Waiter`] that is a request of [`super::asks::Asks`], not a connection. Slots never have this bit.
+/// Marks a [`Waiter`] that is a request of [`super::pending::PendingRequests`], not a connection. Slots never have this bit.
 pub(super) const WAITER_IS_REQUEST: u64 = 1 << 63;
 
 /// One publishing command, without its bodies.
@@ -63,8 +63,8 @@ impl Engine {
         let Some(topic) = self.queue.topic_by_name(publish.topic) else {
             if self.must_discover(publish.topic) {
                 connection.suspended = Some(suspend(&publish, bodies));
-                connection.hold = Hold::Asked;
-                self.discover(publish.topic, Asker::Connection(slot));
+                connection.hold = Hold::Requested;
+                self.discover(publish.topic, Requester::Connection(slot));
             } else {
                 self.create_topic(publish.topic);
                 self.publish_for(slot, connection, publish, bodies);
@@ -150,21 +150,33 @@ impl Engine {
         Ok(())
     }
 
-    /// A publish by an HTTP handler, at the topic's core. `asker` hears of it after the commit.
-    pub(super) fn publish_request(&mut self, asker: Asker, topic: String, defer_ms: u32, bodies: Vec<Bytes>) {
+    /// A publish by an HTTP handler, at the topic's core. `requester` hears of it after the commit.
+    pub(super) fn publish_request(
+        &mut self,
+        requester: Requester,
+        topic: String,
+        defer_ms: u32,
+        bodies: Vec<Bytes>,
+    ) {
         if self.must_delay() {
-            self.delayed.push_back(Delayed::Request { asker, topic, defer_ms, bodies });
+            self.delayed.push_back(Delayed::Request { requester, topic, defer_ms, bodies });
         } else {
-            self.run_publish_request(asker, &topic, defer_ms, &bodies);
+            self.run_publish_request(requester, &topic, defer_ms, &bodies);
         }
     }
 
-    pub(super) fn run_publish_request(&mut self, asker: Asker, topic: &str, defer_ms: u32, bodies: &[Bytes]) {
+    pub(super) fn run_publish_request(
+        &mut self,
+        requester: Requester,
+        topic: &str,
+        defer_ms: u32,
+        bodies: &[Bytes],
+    ) {
         let key = self.topic_or_create(topic);
         if bodies.is_empty() {
-            return self.answer(asker, Response::Done);
+            return self.answer(requester, Response::Done);
         }
-        let number = self.asks.add(asker, Response::Done);
+        let number = self.pending.add(requester, Response::Done);
         let waiter = Waiter { origin: self.id, connection: WAITER_IS_REQUEST | number, reply: 0 };
         let publish = Publish {
             topic,
@@ -186,8 +198,12 @@ impl Engine {
                 connection.suspended = Some(Suspended::MpubTopic { topic: topic.to_owned() });
                 self.begin_move(slot, connection, home);
             } else {
-                connection.hold = Hold::Asked;
-                self.ask(home, Asker::Connection(slot), Request::CreateTopic { topic: topic.to_owned() });
+                connection.hold = Hold::Requested;
+                self.request(
+                    home,
+                    Requester::Connection(slot),
+                    Request::CreateTopic { topic: topic.to_owned() },
+                );
             }
             return;
         }
@@ -195,8 +211,8 @@ impl Engine {
             return;
         }
         if self.must_discover(topic) {
-            connection.hold = Hold::Asked;
-            self.discover(topic, Asker::Connection(slot));
+            connection.hold = Hold::Requested;
+            self.discover(topic, Requester::Connection(slot));
         } else {
             self.create_topic(topic);
         }

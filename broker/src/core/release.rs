@@ -1,6 +1,7 @@
 //! Held connections that go on: first the command that waits, then what was received behind it.
 
-use crate::client::connection::{Connection, Hold, Suspended};
+use crate::client::connection::{Connection, Hold};
+use crate::client::suspended::Suspended;
 use crate::core::engine::Engine;
 use crate::core::forward::{Sized, append_sized};
 use crate::core::publish::Publish;

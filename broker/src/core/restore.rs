@@ -36,7 +36,7 @@ impl Engine {
                 topic: key,
                 name: name.as_str().into(),
                 memory_only: false,
-                held: false,
+                gated: false,
                 restored: Some(topic),
             };
             self.queue.handle(self.now, input);

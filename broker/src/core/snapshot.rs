@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use nsq_queue::{ChannelKey, ChannelStats};
 
 use crate::core::engine::Engine;
-use crate::mesh::request::{CoreStats, StatsFilter};
+use crate::mesh::request::StatsFilter;
 use crate::stats::latency::Summary;
+use crate::stats::snapshot::CoreStats;
 
 impl Engine {
     pub(super) fn core_stats(&mut self, filter: &StatsFilter) -> CoreStats {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   Running ──stop──► Draining     listeners and connections are closed, the queue writes down what is in flight
-//!           ──all closed──► Quiet  this core causes no more mail; it still answers the others'
-//!           ──all cores quiet, no mail left──► Closing     the logs write their close frames
+//!           ──all closed──► Quiet  this core sends no more messages; it still answers the others'
+//!           ──all cores quiet, no message left──► Closing     the logs write their close frames
 //!           ──all logs closed──► Stopped
 //! ```
 //!
@@ -30,7 +30,7 @@ const STEP_NS: u64 = 1_000_000;
 impl Engine {
     /// Whether the process is stopping.
     pub fn is_stopping(&self) -> bool {
-        self.phase != Phase::Running || self.shared.is_stopping()
+        self.phase != Phase::Running || self.process.is_stopping()
     }
 
     /// Whether this core is done.
@@ -59,13 +59,13 @@ impl Engine {
                     self.abort_connections();
                 }
                 if self.connections.len() == 0 || late {
-                    self.shared.quiet_cores.fetch_add(1, Ordering::AcqRel);
+                    self.process.quiet_cores.fetch_add(1, Ordering::AcqRel);
                     self.phase = Phase::Quiet;
                 }
             }
             Phase::Quiet => {
                 let all =
-                    self.shared.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
+                    self.process.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
                 if all && !self.has_more_to_do() && self.mesh.is_empty() {
                     self.logs.close(now);
                     self.phase = Phase::Closing { until: now + CLOSE_NS_MAX };

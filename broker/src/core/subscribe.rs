@@ -4,10 +4,11 @@ use nsq_protocol::WireError;
 use nsq_protocol::error::cause;
 use nsq_queue::{ChannelKey, ConsumerId, Input, SubscribeError};
 
-use crate::client::connection::{Connection, Hold, Suspended};
+use crate::client::connection::{Connection, Hold};
 use crate::client::replies::Answer;
+use crate::client::suspended::Suspended;
 use crate::core::engine::Engine;
-use crate::core::pending::Asker;
+use crate::core::pending::Requester;
 use crate::mesh::request::Request;
 use crate::transport::Slot;
 
@@ -33,8 +34,8 @@ impl Engine {
         let home = self.placement.core_of_topic(&topic);
         let request = Request::Ensure { topic: topic.clone(), channel: channel.clone() };
         connection.suspended = Some(Suspended::Subscribe { topic, channel, again });
-        connection.hold = Hold::Asked;
-        self.ask(home, Asker::Connection(slot), request);
+        connection.hold = Hold::Requested;
+        self.request(home, Requester::Connection(slot), request);
     }
 
     /// The channel of a SUB exists.
@@ -76,7 +77,7 @@ impl Engine {
                         self.subscribe_to(slot, connection, topic, channel, true);
                     }
                     (Some(Suspended::Subscribe { topic, channel, .. }), SubscribeError::TooManyConsumers) => {
-                        let max = self.shared.config.consumers_per_channel_max as u64;
+                        let max = self.process.config.consumers_per_channel_max as u64;
                         let error = WireError::sub_consumers_exceeded(&topic, &channel, max);
                         self.fatal(slot, connection, &error);
                     }

@@ -1,4 +1,4 @@
-//! Topics and channels of this core: keys, creation, discovery, and what is asked of them.
+//! Topics and channels of this core: creation and discovery.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use nsq_wal::TopicId;
 
 use crate::core::engine::Engine;
 use crate::core::keys::{MEMORY_TOPIC, topic_key};
-use crate::core::pending::Asker;
-use crate::mesh::message::Mail;
+use crate::core::pending::Requester;
+use crate::mesh::message::CoreMessage;
 use crate::mesh::request::Response;
 
 impl Engine {
@@ -18,9 +18,9 @@ impl Engine {
         if let Some(topic) = self.queue.topic_by_name(name) {
             return topic;
         }
-        let held = self.must_discover(name);
-        let topic = self.open_topic(name, held);
-        if held {
+        let gated = self.must_discover(name);
+        let topic = self.open_topic(name, gated);
+        if gated {
             self.discover_channels(name);
         }
         topic
@@ -33,10 +33,10 @@ impl Engine {
 
     /// Whether nsqlookupd has to be asked for the channels of `name` before its first message is forwarded.
     pub(super) fn must_discover(&self, name: &str) -> bool {
-        self.shared.has_lookupd() && self.queue.topic_by_name(name).is_none()
+        self.process.has_lookupd() && self.queue.topic_by_name(name).is_none()
     }
 
-    fn open_topic(&mut self, name: &str, held: bool) -> TopicKey {
+    fn open_topic(&mut self, name: &str, gated: bool) -> TopicKey {
         let shard = self.placement.shard_of(name);
         let memory_only = names::is_ephemeral(name);
         let topic = if memory_only {
@@ -50,18 +50,18 @@ impl Engine {
             topic_key(shard, id)
         };
         let name: Arc<str> = name.into();
-        self.queue.handle(self.now, Input::TopicOpen { topic, name, memory_only, held, restored: None });
+        self.queue.handle(self.now, Input::TopicOpen { topic, name, memory_only, gated, restored: None });
         topic
     }
 
-    /// Makes the topic, held, and asks nsqlookupd for its channels; `asker` hears when they exist.
-    pub(super) fn discover(&mut self, name: &str, asker: Asker) {
+    /// Makes the topic, gated, and asks nsqlookupd for its channels; `requester` hears when they exist.
+    pub(super) fn discover(&mut self, name: &str, requester: Requester) {
         if let Some(waiting) = self.discovering.get_mut(name) {
-            waiting.push(asker);
+            waiting.push(requester);
             return;
         }
         self.open_topic(name, true);
-        self.discovering.insert(name.to_owned(), vec![asker]);
+        self.discovering.insert(name.to_owned(), vec![requester]);
         self.discover_channels(name);
     }
 
@@ -71,7 +71,7 @@ impl Engine {
             self.tasks_woken = true;
             self.registrations.discover(name.to_owned());
         } else {
-            self.mesh.send(0, Mail::Discover { topic: name.to_owned() });
+            self.mesh.send(0, CoreMessage::Discover { topic: name.to_owned() });
         }
     }
 
@@ -83,8 +83,8 @@ impl Engine {
             }
             self.queue.handle(self.now, Input::TopicRelease { topic });
         }
-        for asker in self.discovering.remove(name).unwrap_or_default() {
-            self.answer(asker, Response::Done);
+        for requester in self.discovering.remove(name).unwrap_or_default() {
+            self.answer(requester, Response::Done);
         }
     }
 

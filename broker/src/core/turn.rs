@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 use crate::clock;
 use crate::core::action::Action;
 use crate::core::engine::Engine;
-use crate::mesh::request::CoreHandle;
+use crate::mesh::handle::CoreHandle;
 use crate::transport::{Close, Event, Transport, Wait};
 
-/// Letters of other cores that one turn reads before it looks after its own connections again.
-const MAIL_PER_TURN_MAX: usize = 4096;
+/// Messages of other cores that one turn reads before it looks after its own connections again.
+const MESSAGES_PER_TURN_MAX: usize = 4096;
 
 /// Runs a core until it was told to stop and everything of it is closed.
 pub async fn run<T: Transport>(
@@ -32,10 +32,10 @@ pub async fn run<T: Transport>(
         while let Some(event) = transport.poll_event() {
             on_event(&mut engine, &mut transport, event);
         }
-        engine.read_mail(MAIL_PER_TURN_MAX);
+        engine.read_messages(MESSAGES_PER_TURN_MAX);
         engine.read_inbox();
         engine.run_timers();
-        engine.settle();
+        engine.end_turn();
         carry_out(&mut engine, &mut transport, &handle);
         if engine.is_stopping() && engine.run_stop() {
             transport.stop_listening();
@@ -61,6 +61,17 @@ pub async fn run<T: Transport>(
     engine.last_frames()
 }
 
+impl Engine {
+    /// Everything that this turn's events have led to, up to the sends.
+    fn end_turn(&mut self) {
+        self.run_outputs();
+        self.run_delayed();
+        self.release_backlogged();
+        self.send_gathered();
+        self.flush();
+    }
+}
+
 fn on_event<T: Transport>(engine: &mut Engine, transport: &mut T, event: Event) {
     match event {
         Event::Received { slot, chunk } => {
@@ -79,7 +90,7 @@ fn on_event<T: Transport>(engine: &mut Engine, transport: &mut T, event: Event) 
         Event::Closed { slot } => engine.on_closed(slot),
         Event::Detached { slot, socket, pending } => engine.on_detached(slot, socket, &pending),
         Event::FileDone { tag, result, buf } => engine.on_file_done(tag, result, buf),
-        // The turn itself looks at mail and deadlines.
+        // The turn itself looks at messages and deadlines.
         Event::Doorbell | Event::Timer => {}
     }
 }

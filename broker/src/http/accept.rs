@@ -16,7 +16,7 @@ use glommio::net::{AcceptedTcpStream, TcpListener};
 use glommio::sync::StaticPermit;
 use nsq_flags::warn;
 
-use super::deadline::Watch;
+use super::deadline::Deadline;
 use super::{HttpContext, connection, deadline};
 
 /// Pause after an accept that failed for want of descriptors or memory. Trying at once would fail again and spin.
@@ -67,7 +67,7 @@ fn start(accepted: AcceptedTcpStream, slot: StaticPermit, context: &Rc<HttpConte
     let socket = accepted.bind_to_executor();
     let registered = Registered::new(context);
     glommio::spawn_local(async move {
-        connection::run(socket, &registered.watch, &registered.context).await;
+        connection::run(socket, &registered.deadline, &registered.context).await;
         drop(registered);
         drop(slot);
     })
@@ -78,7 +78,7 @@ fn start(accepted: AcceptedTcpStream, slot: StaticPermit, context: &Rc<HttpConte
 /// A connection in the list of its core, for as long as it lives.
 struct Registered {
     context: Rc<HttpContext>,
-    watch: Rc<Watch>,
+    deadline: Rc<Deadline>,
     number: u64,
 }
 
@@ -86,10 +86,10 @@ impl Registered {
     fn new(context: &Rc<HttpContext>) -> Self {
         let number = context.connection_next.get();
         context.connection_next.set(number.wrapping_add(1));
-        let watch = Rc::new(Watch::new(deadline::now_ns()));
-        watch.be_prompt(|| context.core.work_outside());
-        context.connections.borrow_mut().insert(number, watch.clone());
-        Self { context: context.clone(), watch, number }
+        let deadline = Rc::new(Deadline::new(deadline::now_ns()));
+        deadline.be_prompt(|| context.core.work_outside());
+        context.connections.borrow_mut().insert(number, deadline.clone());
+        Self { context: context.clone(), deadline, number }
     }
 }
 
@@ -121,8 +121,8 @@ async fn close_all(context: &HttpContext) {
         glommio::timer::sleep(STOP_POLL).await;
         waited += STOP_POLL;
     }
-    for watch in context.connections.borrow().values() {
-        watch.expire();
+    for deadline in context.connections.borrow().values() {
+        deadline.expire();
     }
     while !context.connections.borrow().is_empty() {
         glommio::timer::sleep(STOP_POLL).await;

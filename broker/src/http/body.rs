@@ -9,7 +9,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::EXPECT;
 
-use super::deadline::{Phase, Watch};
+use super::deadline::{Deadline, Phase};
 use super::{BODY_BYTES_IN_RECEIPT_MAX, BODY_BYTES_SMALL};
 
 /// What is read and dropped of a body that no handler wanted, to keep the connection usable. For a larger rest,
@@ -32,7 +32,7 @@ pub(super) struct RequestBody<B = Incoming> {
     /// The peer waits for our word before it sends; reading gives it.
     expects_continue: bool,
     state: State,
-    watch: Rc<Watch>,
+    deadline: Rc<Deadline>,
     budget: Rc<Semaphore>,
     permit: Option<StaticPermit>,
 }
@@ -46,11 +46,16 @@ enum State {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
-    pub(super) fn new(incoming: B, headers: &HeaderMap, watch: Rc<Watch>, budget: Rc<Semaphore>) -> Self {
+    pub(super) fn new(
+        incoming: B,
+        headers: &HeaderMap,
+        deadline: Rc<Deadline>,
+        budget: Rc<Semaphore>,
+    ) -> Self {
         let declared_size = incoming.size_hint().exact();
         let state = if incoming.is_end_stream() { State::Complete } else { State::Unread };
         let expects_continue = headers.contains_key(EXPECT);
-        Self { incoming, declared_size, expects_continue, state, watch, budget, permit: None }
+        Self { incoming, declared_size, expects_continue, state, deadline, budget, permit: None }
     }
 
     /// Whether the size is known beforehand to be above `size_max`.
@@ -105,7 +110,7 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
     /// part and waited for the rest would wait for each other.
     async fn reserve(&mut self, size: u64) -> Result<(), BodyError> {
         let size = size.min(BODY_BYTES_IN_RECEIPT_MAX);
-        self.watch.enter(Phase::Working);
+        self.deadline.enter(Phase::Working);
         self.permit = Some(self.budget.acquire_static_permit(size).await.map_err(|_| BodyError::Broken)?);
         Ok(())
     }
@@ -115,7 +120,7 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
         if self.state == State::Complete {
             return None;
         }
-        self.watch.enter_body();
+        self.deadline.enter_body();
         loop {
             match self.incoming.frame().await {
                 Some(Ok(frame)) => {
@@ -126,12 +131,12 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
                 }
                 Some(Err(_)) => {
                     self.state = State::Broken;
-                    self.watch.enter(Phase::Working);
+                    self.deadline.enter(Phase::Working);
                     return Some(Err(BodyError::Broken));
                 }
                 None => {
                     self.state = State::Complete;
-                    self.watch.enter(Phase::Working);
+                    self.deadline.enter(Phase::Working);
                     return None;
                 }
             }

@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
 use super::body::RequestBody;
-use super::deadline::{LINGER_NS_MAX, Phase, Watch};
+use super::deadline::{Deadline, LINGER_NS_MAX, Phase};
 use super::stream::Stream;
 use super::{HttpContext, routes};
 
@@ -26,16 +26,16 @@ use super::{HttpContext, routes};
 const HEADER_SIZE_MAX: usize = 64 * 1024;
 
 /// Serves `socket` until it or the process ends, or its deadline passes.
-pub(super) async fn run(socket: TcpStream, watch: &Rc<Watch>, context: &Rc<HttpContext>) {
-    let stream = Stream::new(socket, watch.clone());
-    serve(stream.clone(), watch, context).await;
-    if !watch.has_expired() {
-        linger(stream, watch).await;
+pub(super) async fn run(socket: TcpStream, deadline: &Rc<Deadline>, context: &Rc<HttpContext>) {
+    let stream = Stream::new(socket, deadline.clone());
+    serve(stream.clone(), deadline, context).await;
+    if !deadline.has_expired() {
+        linger(stream, deadline).await;
     }
 }
 
-async fn serve(stream: Stream, watch: &Rc<Watch>, context: &Rc<HttpContext>) {
-    let service = service_fn(|request| answer(request, watch.clone(), context.clone()));
+async fn serve(stream: Stream, deadline: &Rc<Deadline>, context: &Rc<HttpContext>) {
+    let service = service_fn(|request| answer(request, deadline.clone(), context.clone()));
     let mut connection = pin!(
         http1::Builder::new()
             .half_close(true)
@@ -43,14 +43,14 @@ async fn serve(stream: Stream, watch: &Rc<Watch>, context: &Rc<HttpContext>) {
             // `X-Nsq-Content-Type`: the spelling that NSQ has on the wire.
             .title_case_headers(true)
             .max_buf_size(HEADER_SIZE_MAX)
-            // See `watch`: hyper's own would close idle connections too.
+            // See `deadline`: hyper's own would close idle connections too.
             .header_read_timeout(None)
             .serve_connection(stream, service)
     );
     let mut told_to_stop = false;
     poll_fn(|task| {
-        watch.register(task.waker());
-        if watch.has_expired() {
+        deadline.register(task.waker());
+        if deadline.has_expired() {
             return Poll::Ready(());
         }
         if context.stopping.get() && !std::mem::replace(&mut told_to_stop, true) {
@@ -65,17 +65,17 @@ async fn serve(stream: Stream, watch: &Rc<Watch>, context: &Rc<HttpContext>) {
 /// Closes our direction and waits a little for the peer's. Closing a socket with unread bytes in it resets the
 /// connection, and the reset destroys an answer that the peer has not read yet: the one that says why its body was
 /// not taken, of all.
-async fn linger(mut stream: Stream, watch: &Watch) {
-    watch.enter(Phase::Working);
+async fn linger(mut stream: Stream, deadline: &Deadline) {
+    deadline.enter(Phase::Working);
     let closed = poll_fn(|task| Pin::new(&mut stream).poll_shutdown(task)).await;
     if closed.is_err() || stream.has_ended() {
         return;
     }
     let mut dropped = [0; 4096];
     let end = poll_fn(|task| {
-        watch.register(task.waker());
+        deadline.register(task.waker());
         loop {
-            if watch.has_expired() {
+            if deadline.has_expired() {
                 return Poll::Ready(());
             }
             match stream.poll_bytes(task, &mut dropped) {
@@ -95,17 +95,17 @@ async fn linger(mut stream: Stream, watch: &Watch) {
 
 async fn answer(
     request: hyper::Request<Incoming>,
-    watch: Rc<Watch>,
+    deadline: Rc<Deadline>,
     context: Rc<HttpContext>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    watch.enter(Phase::Working);
-    watch.be_prompt(|| context.core.work_outside());
+    deadline.enter(Phase::Working);
+    deadline.be_prompt(|| context.core.work_outside());
     let (head, incoming) = request.into_parts();
-    let mut body = RequestBody::new(incoming, &head.headers, watch.clone(), context.receipt.clone());
+    let mut body = RequestBody::new(incoming, &head.headers, deadline.clone(), context.receipt.clone());
     let mut reply = routes::dispatch(&context, &head, &mut body).await;
     if !body.drop_rest().await {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    watch.enter(Phase::Idle);
+    deadline.enter(Phase::Idle);
     Ok(reply.map(Full::new))
 }

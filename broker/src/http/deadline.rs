@@ -23,9 +23,9 @@ pub(super) const LINGER_NS_MAX: u64 = S / 2;
 /// How long after an answer the next request is expected at once.
 const PROMPT_NS: u64 = S;
 
-/// The patience with peers, in nanoseconds.
+/// How long peers may take, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     /// From the first byte of a request (or from the accept) to the end of its header.
     pub(super) header_ns_max: u64,
     /// For a request's body, where it is small.
@@ -37,7 +37,7 @@ pub(super) struct Patience {
     pub(super) sweep: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             header_ns_max: 10 * S,
@@ -61,9 +61,9 @@ pub(super) enum Phase {
     Working,
 }
 
-/// One connection's phase. Shared by its stream, its service, and the sweep.
+/// One connection's phase. Process by its stream, its service, and the sweep.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Deadline {
     phase: Cell<Phase>,
     since_ns: Cell<u64>,
     expired: Cell<bool>,
@@ -73,7 +73,7 @@ pub(super) struct Watch {
     prompt: RefCell<Option<WorkOutside>>,
 }
 
-impl Watch {
+impl Deadline {
     pub(super) fn new(now_ns: u64) -> Self {
         Self {
             phase: Cell::new(Phase::Header),
@@ -131,7 +131,7 @@ impl Watch {
         self.wake();
     }
 
-    /// Who is to be woken by [`Watch::wake`].
+    /// Who is to be woken by [`Deadline::wake`].
     pub(super) fn register(&self, waker: &Waker) {
         let mut registered = self.waker.borrow_mut();
         match &*registered {
@@ -149,8 +149,8 @@ impl Watch {
     }
 
     /// Looks at the deadlines.
-    fn sweep(&self, patience: &Patience, now_ns: u64) {
-        if self.is_late(patience, now_ns) {
+    fn sweep(&self, timeouts: &Timeouts, now_ns: u64) {
+        if self.is_late(timeouts, now_ns) {
             self.expire();
         }
         if self.phase.get() == Phase::Idle && now_ns.saturating_sub(self.since_ns.get()) > PROMPT_NS {
@@ -158,11 +158,11 @@ impl Watch {
         }
     }
 
-    fn is_late(&self, patience: &Patience, now_ns: u64) -> bool {
+    fn is_late(&self, timeouts: &Timeouts, now_ns: u64) -> bool {
         let allowed_ns = match self.phase.get() {
-            Phase::Idle => patience.idle_ns_max,
-            Phase::Header => patience.header_ns_max,
-            Phase::Body => patience.body_ns_max,
+            Phase::Idle => timeouts.idle_ns_max,
+            Phase::Header => timeouts.header_ns_max,
+            Phase::Body => timeouts.body_ns_max,
             Phase::Working => return false,
         };
         now_ns.saturating_sub(self.since_ns.get()) > allowed_ns
@@ -182,9 +182,13 @@ pub(super) fn start_sweep(context: &Rc<HttpContext>) {
     let context = context.clone();
     glommio::spawn_local(async move {
         while !context.connections.borrow().is_empty() {
-            glommio::timer::sleep(context.patience.sweep).await;
+            glommio::timer::sleep(context.timeouts.sweep).await;
             let now_ns = now_ns();
-            context.connections.borrow().values().for_each(|watch| watch.sweep(&context.patience, now_ns));
+            context
+                .connections
+                .borrow()
+                .values()
+                .for_each(|deadline| deadline.sweep(&context.timeouts, now_ns));
         }
         context.sweeping.set(false);
     })
@@ -195,14 +199,14 @@ pub(super) fn start_sweep(context: &Rc<HttpContext>) {
 mod tests {
     use super::*;
 
-    fn at(phase: Phase) -> Watch {
-        let watch = Watch::new(0);
-        watch.phase.set(phase);
-        watch
+    fn at(phase: Phase) -> Deadline {
+        let deadline = Deadline::new(0);
+        deadline.phase.set(phase);
+        deadline
     }
 
-    fn is_late(watch: &Watch, now_ns: u64) -> bool {
-        watch.is_late(&Patience::default(), now_ns)
+    fn is_late(deadline: &Deadline, now_ns: u64) -> bool {
+        deadline.is_late(&Timeouts::default(), now_ns)
     }
 
     #[test]
@@ -216,9 +220,9 @@ mod tests {
 
     #[test]
     fn a_dripped_header_gains_no_time() {
-        let watch = at(Phase::Header);
-        (0..1000).for_each(|_| watch.on_read(1));
-        assert!(is_late(&watch, 10 * S + 1));
+        let deadline = at(Phase::Header);
+        (0..1000).for_each(|_| deadline.on_read(1));
+        assert!(is_late(&deadline, 10 * S + 1));
     }
 
     #[test]
@@ -233,17 +237,17 @@ mod tests {
 
     #[test]
     fn the_first_byte_after_an_answer_starts_a_header() {
-        let watch = at(Phase::Idle);
-        watch.on_read(1);
-        assert_eq!(watch.phase.get(), Phase::Header);
+        let deadline = at(Phase::Idle);
+        deadline.on_read(1);
+        assert_eq!(deadline.phase.get(), Phase::Header);
     }
 
     #[test]
     fn the_pieces_of_a_body_have_one_clock() {
-        let watch = at(Phase::Working);
-        watch.enter_body();
-        watch.since_ns.set(7);
-        watch.enter_body();
-        assert_eq!(watch.since_ns.get(), 7);
+        let deadline = at(Phase::Working);
+        deadline.enter_body();
+        deadline.since_ns.set(7);
+        deadline.enter_body();
+        assert_eq!(deadline.since_ns.get(), 7);
     }
 }

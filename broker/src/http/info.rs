@@ -5,13 +5,13 @@ use nsq_protocol::limits::NSQ_VERSION;
 use serde::Serialize;
 
 use super::HttpContext;
-use crate::start::listen::Address;
+use crate::mesh::process::Address;
 use nsq_http::json::to_json;
 use nsq_http::reply::{self, Reply};
 
 /// Whether the process can do its work, for load balancers: the one endpoint that tells an error in plain text.
 pub(super) fn ping(context: &HttpContext) -> Reply {
-    let status = match context.shared.health_error() {
+    let status = match context.process.health_error() {
         None => StatusCode::OK,
         Some(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
@@ -20,7 +20,7 @@ pub(super) fn ping(context: &HttpContext) -> Reply {
 
 /// `OK`, or `NOK` and why.
 pub(super) fn health(context: &HttpContext) -> String {
-    context.shared.health_error().map_or_else(|| "OK".to_owned(), |error| format!("NOK - {error}"))
+    context.process.health_error().map_or_else(|| "OK".to_owned(), |error| format!("NOK - {error}"))
 }
 
 /// The fields of `/info`, in NSQ's order, ours behind them.
@@ -45,15 +45,15 @@ struct Info<'a> {
 }
 
 pub(super) fn info(context: &HttpContext) -> Reply {
-    let shared = &context.shared;
-    let limits = &shared.config.limits;
+    let process = &context.process;
+    let limits = &process.config.limits;
     reply::json(to_json(&Info {
         version: NSQ_VERSION,
-        broadcast_address: &shared.config.broadcast_address,
+        broadcast_address: &process.config.broadcast_address,
         hostname: nsq_flags::hostname(),
-        http_port: shared.http_address.as_ref().map_or(0, Address::port),
-        tcp_port: shared.tcp_address.port(),
-        start_time: shared.started_at,
+        http_port: process.http_address.as_ref().map_or(0, Address::port),
+        tcp_port: process.tcp_address.port(),
+        start_time: process.started_at,
         max_heartbeat_interval: limits.heartbeat_interval_ns_max,
         max_output_buffer_size: limits.output_buffer_size_max,
         max_output_buffer_timeout: limits.output_buffer_timeout_ns_max,

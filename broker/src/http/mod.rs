@@ -7,7 +7,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `accept` | the accept loop and the stop |
-//! | `connection`, `stream`, `watch` | one connection, its socket, its deadlines |
+//! | `connection`, `stream`, `deadline` | one connection, its socket, its deadlines |
 //! | `routes`, `query`, `body`, `reply` | paths, arguments, request bodies, responses |
 //! | `publish`, `objects`, `info`, `stats`, `options`, `debug` | the endpoints, a family each |
 
@@ -34,9 +34,9 @@ use glommio::sync::Semaphore;
 
 pub use accept::serve;
 
-use crate::mesh::process::Shared;
-use crate::mesh::request::CoreHandle;
-use deadline::{Patience, Watch};
+use crate::mesh::handle::CoreHandle;
+use crate::mesh::process::Process;
+use deadline::{Deadline, Timeouts};
 
 /// Connections that one core serves at once. One more waits in the kernel's backlog until another ends.
 pub const CONNECTIONS_MAX: u64 = 1024;
@@ -53,24 +53,24 @@ pub const STATS_UNDER_WAY_MAX: u64 = 2;
 
 /// What all HTTP connections of one core share. Lives on that core's executor.
 pub struct HttpContext {
-    shared: Arc<Shared>,
+    process: Arc<Process>,
     core: CoreHandle,
     slots: Rc<Semaphore>,
     receipt: Rc<Semaphore>,
     stats_turns: Semaphore,
-    connections: RefCell<HashMap<u64, Rc<Watch>>>,
+    connections: RefCell<HashMap<u64, Rc<Deadline>>>,
     connection_next: Cell<u64>,
     sweeping: Cell<bool>,
     stopping: Cell<bool>,
     acceptor: RefCell<Option<Waker>>,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl HttpContext {
     /// A context without connections, whose handlers ask `core`.
-    pub fn new(core: CoreHandle, shared: Arc<Shared>) -> Self {
+    pub fn new(core: CoreHandle, process: Arc<Process>) -> Self {
         Self {
-            shared,
+            process,
             core,
             slots: Rc::new(Semaphore::new(CONNECTIONS_MAX)),
             receipt: Rc::new(Semaphore::new(BODY_BYTES_IN_RECEIPT_MAX)),
@@ -80,7 +80,7 @@ impl HttpContext {
             sweeping: Cell::new(false),
             stopping: Cell::new(false),
             acceptor: RefCell::default(),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         }
     }
 
@@ -91,8 +91,8 @@ impl HttpContext {
         if let Some(acceptor) = self.acceptor.borrow_mut().take() {
             acceptor.wake();
         }
-        for watch in self.connections.borrow().values() {
-            watch.wake();
+        for deadline in self.connections.borrow().values() {
+            deadline.wake();
         }
     }
 }

@@ -3,7 +3,7 @@
 use nsq_protocol::names;
 
 use super::routes::Request;
-use crate::mesh::request::{Request as Ask, Response as Answer};
+use crate::mesh::request::{Request as CoreRequest, Response as CoreResponse};
 use nsq_http::Query;
 use nsq_http::reply::{self, ApiError, Reply};
 
@@ -48,13 +48,13 @@ pub(super) async fn topic(request: &Request<'_>, action: TopicAction) -> Result<
     };
     let topic = name.to_owned();
     let ask = match action {
-        TopicAction::Create => Ask::CreateTopic { topic },
-        TopicAction::Delete => Ask::DeleteTopic { topic },
-        TopicAction::Empty => Ask::EmptyTopic { topic },
-        TopicAction::Pause => Ask::PauseTopic { topic, paused: true },
-        TopicAction::Unpause => Ask::PauseTopic { topic, paused: false },
+        TopicAction::Create => CoreRequest::CreateTopic { topic },
+        TopicAction::Delete => CoreRequest::DeleteTopic { topic },
+        TopicAction::Empty => CoreRequest::EmptyTopic { topic },
+        TopicAction::Pause => CoreRequest::PauseTopic { topic, paused: true },
+        TopicAction::Unpause => CoreRequest::PauseTopic { topic, paused: false },
     };
-    done(request.context.core.ask_topic(name, ask).await)
+    done(request.context.core.request_topic(name, ask).await)
 }
 
 pub(super) async fn channel(request: &Request<'_>, action: ChannelAction) -> Result<Reply, ApiError> {
@@ -62,13 +62,13 @@ pub(super) async fn channel(request: &Request<'_>, action: ChannelAction) -> Res
     let (name, channel) = channel_arguments(&query)?;
     let (topic, channel) = (name.to_owned(), channel.to_owned());
     let ask = match action {
-        ChannelAction::Create => Ask::CreateChannel { topic, channel },
-        ChannelAction::Delete => Ask::DeleteChannel { topic, channel },
-        ChannelAction::Empty => Ask::EmptyChannel { topic, channel },
-        ChannelAction::Pause => Ask::PauseChannel { topic, channel, paused: true },
-        ChannelAction::Unpause => Ask::PauseChannel { topic, channel, paused: false },
+        ChannelAction::Create => CoreRequest::CreateChannel { topic, channel },
+        ChannelAction::Delete => CoreRequest::DeleteChannel { topic, channel },
+        ChannelAction::Empty => CoreRequest::EmptyChannel { topic, channel },
+        ChannelAction::Pause => CoreRequest::PauseChannel { topic, channel, paused: true },
+        ChannelAction::Unpause => CoreRequest::PauseChannel { topic, channel, paused: false },
     };
-    done(request.context.core.ask_topic(name, ask).await)
+    done(request.context.core.request_topic(name, ask).await)
 }
 
 /// Topic and channel, checked in NSQ's order and named by its second set of words.
@@ -80,12 +80,12 @@ fn channel_arguments<'a>(query: &'a Query<'_>) -> Result<(&'a str, &'a str), Api
     Ok((topic, channel))
 }
 
-fn done(answer: Answer) -> Result<Reply, ApiError> {
+fn done(answer: CoreResponse) -> Result<Reply, ApiError> {
     match answer {
-        Answer::TopicNotFound => Err(TOPIC_NOT_FOUND),
-        Answer::ChannelNotFound => Err(CHANNEL_NOT_FOUND),
-        Answer::Refused => Err(ApiError::INTERNAL),
-        Answer::Done | Answer::Ensured { .. } | Answer::Stats(_) => Ok(reply::empty()),
+        CoreResponse::TopicNotFound => Err(TOPIC_NOT_FOUND),
+        CoreResponse::ChannelNotFound => Err(CHANNEL_NOT_FOUND),
+        CoreResponse::Refused => Err(ApiError::INTERNAL),
+        CoreResponse::Done | CoreResponse::Ensured { .. } | CoreResponse::Stats(_) => Ok(reply::empty()),
     }
 }
 

@@ -16,12 +16,12 @@ const BAD_SIZE: ApiError = ApiError::too_large("INVALID_VALUE");
 
 /// The present value of an option, by its key in the file.
 pub(super) fn get(context: &HttpContext, option: &str) -> Result<Reply, ApiError> {
-    if option == LOOKUPD && context.shared.lookupd_generation() > 0 {
-        let (_, addresses) = context.shared.lookupd_addresses();
-        let is_null = context.shared.lookupd_is_null();
+    if option == LOOKUPD && context.process.lookupd_generation() > 0 {
+        let (_, addresses) = context.process.lookupd_addresses();
+        let is_null = context.process.lookupd_is_null();
         return Ok(reply::json(if is_null { "null".to_owned() } else { json_strings(&addresses) }));
     }
-    match context.shared.config.render(option) {
+    match context.process.config.render(option) {
         None => Err(INVALID_OPTION),
         Some(Rendered::Text(text)) if text.is_empty() => Ok(reply::empty()),
         Some(Rendered::Text(text)) => Ok(reply::text(text)),
@@ -35,7 +35,7 @@ pub(super) async fn put(
     option: &str,
     body: &mut RequestBody,
 ) -> Result<Reply, ApiError> {
-    let size_max = usize::try_from(context.shared.config.limits.message_size_max).unwrap_or(0);
+    let size_max = usize::try_from(context.process.config.limits.message_size_max).unwrap_or(0);
     let value = body.collect(size_max).await.map_err(|error| match error {
         BodyError::TooBig => BAD_SIZE,
         BodyError::Broken => ApiError::INTERNAL,
@@ -46,11 +46,11 @@ pub(super) async fn put(
     match option {
         LOOKUPD => {
             match addresses(&value).ok_or(INVALID_VALUE)? {
-                Some(addresses) => context.shared.set_lookupd_addresses(addresses),
-                None => context.shared.set_lookupd_null(),
+                Some(addresses) => context.process.set_lookupd_addresses(addresses),
+                None => context.process.set_lookupd_null(),
             }
             context.core.lookupd_changed();
-            info!("HTTP: {LOOKUPD} is now {:?}", context.shared.lookupd_addresses().1);
+            info!("HTTP: {LOOKUPD} is now {:?}", context.process.lookupd_addresses().1);
         }
         LOG_LEVEL => {
             let level = level(&value).ok_or(INVALID_VALUE)?;

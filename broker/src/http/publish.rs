@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::body::{BodyError, RequestBody};
 use super::objects::topic_name;
 use super::routes::Request;
-use crate::mesh::request::{Request as Ask, Response as Answer};
+use crate::mesh::request::{Request as CoreRequest, Response as CoreResponse};
 use nsq_http::Query;
 use nsq_http::reply::{self, ApiError, Reply};
 
@@ -22,7 +22,7 @@ const EXITING: ApiError = ApiError::unavailable("EXITING");
 const ENTRY_SIZE_MIN: usize = 5;
 
 pub(super) async fn publish(request: &Request<'_>, body: &mut RequestBody) -> Result<Reply, ApiError> {
-    let limits = &request.context.shared.config.limits;
+    let limits = &request.context.process.config.limits;
     let size_max = size(limits.message_size_max);
     let message = body.collect(size_max).await.map_err(|error| match error {
         BodyError::TooBig => MESSAGE_TOO_BIG,
@@ -40,7 +40,7 @@ pub(super) async fn publish(request: &Request<'_>, body: &mut RequestBody) -> Re
 }
 
 pub(super) async fn publish_many(request: &Request<'_>, body: &mut RequestBody) -> Result<Reply, ApiError> {
-    let limits = &request.context.shared.config.limits;
+    let limits = &request.context.process.config.limits;
     let body_max = size(limits.body_size_max);
     let message_max = size(limits.message_size_max);
     if body.declares_more_than(body_max) {
@@ -67,9 +67,9 @@ async fn send(
     defer_ms: u32,
     bodies: Vec<Bytes>,
 ) -> Result<Reply, ApiError> {
-    let ask = Ask::Publish { topic: topic.to_owned(), defer_ms, bodies };
-    match request.context.core.ask_topic(topic, ask).await {
-        Answer::Done => Ok(reply::text("OK")),
+    let ask = CoreRequest::Publish { topic: topic.to_owned(), defer_ms, bodies };
+    match request.context.core.request_topic(topic, ask).await {
+        CoreResponse::Done => Ok(reply::text("OK")),
         _ => Err(EXITING),
     }
 }
@@ -77,7 +77,7 @@ async fn send(
 /// Answers with `error`, but makes the topic: in NSQ it comes before the check that failed, and its appearance is
 /// seen by nsqlookupd and `/stats`.
 async fn refuse(request: &Request<'_>, topic: &str, error: ApiError) -> Result<Reply, ApiError> {
-    request.context.core.ask_topic(topic, Ask::CreateTopic { topic: topic.to_owned() }).await;
+    request.context.core.request_topic(topic, CoreRequest::CreateTopic { topic: topic.to_owned() }).await;
     Err(error)
 }
 

@@ -10,7 +10,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::deadline::Watch;
+use super::deadline::Deadline;
 
 /// What one read takes at most. On the stack, since hyper's buffer may be uninitialised and glommio's call needs
 /// an initialised one.
@@ -21,14 +21,14 @@ const READ_SIZE: usize = 16 * 1024;
 #[derive(Clone)]
 pub(super) struct Stream {
     socket: Rc<RefCell<TcpStream>>,
-    watch: Rc<Watch>,
+    deadline: Rc<Deadline>,
     /// The peer has closed its end.
     ended: Rc<Cell<bool>>,
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, watch: Rc<Watch>) -> Self {
-        Self { socket: Rc::new(RefCell::new(socket)), watch, ended: Rc::default() }
+    pub(super) fn new(socket: TcpStream, deadline: Rc<Deadline>) -> Self {
+        Self { socket: Rc::new(RefCell::new(socket)), deadline, ended: Rc::default() }
     }
 
     /// Whether all that the peer sent was read, up to its end.
@@ -42,7 +42,7 @@ impl Stream {
         if size == 0 {
             self.ended.set(true);
         } else {
-            self.watch.on_read(size);
+            self.deadline.on_read(size);
         }
         Poll::Ready(Ok(size))
     }
@@ -65,7 +65,7 @@ impl Read for Stream {
 impl Write for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let size = ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_write(context, bytes))?;
-        self.watch.on_write();
+        self.deadline.on_write();
         Poll::Ready(Ok(size))
     }
 

@@ -1,4 +1,4 @@
-//! Whole requests over loopback: the server on an executor of its own, with a loop that answers every ask; clients
+//! Whole requests over loopback: the server on an executor of its own, with a loop that answers every request; clients
 //! that write bytes as they please.
 
 use std::collections::VecDeque;
@@ -11,38 +11,42 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Config;
+use crate::mesh::handle::Inbox;
 use crate::mesh::placement::Placement;
-use crate::mesh::request::{CoreStats, Inbox, Request as Ask, Response as Answer};
-use crate::start::listen::{Address, Listener};
+use crate::mesh::process::Address;
+use crate::mesh::request::{Request as CoreRequest, Response as CoreResponse};
+use crate::start::listen::Listener;
+use crate::stats::snapshot::CoreStats;
 use crate::transport::LocalWaker;
 
 /// Longest wait for anything. Only a failing test waits so long.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server, what it was asked, and its end.
+/// A server, what it was requested, and its end.
 struct Server {
     address: Address,
-    asks: mpsc::Receiver<String>,
+    requests: mpsc::Receiver<String>,
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    fn start(listener: Listener, patience: Patience) -> Self {
+    fn start(listener: Listener, timeouts: Timeouts) -> Self {
         let address = listener.address().clone();
-        let (asked, asks) = mpsc::channel();
+        let (requested, requests) = mpsc::channel();
         let (stop, stopped) = mpsc::channel();
-        let thread = std::thread::spawn(move || serve_until_stopped(&listener, patience, &asked, &stopped));
-        Self { address, asks, stop: Some(stop), thread: Some(thread) }
+        let thread =
+            std::thread::spawn(move || serve_until_stopped(&listener, timeouts, &requested, &stopped));
+        Self { address, requests, stop: Some(stop), thread: Some(thread) }
     }
 
     fn new() -> Self {
-        Self::with_patience(Patience::default())
+        Self::with_timeouts(Timeouts::default())
     }
 
-    fn with_patience(patience: Patience) -> Self {
+    fn with_timeouts(timeouts: Timeouts) -> Self {
         let any_port: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        Self::start(Listener::tcp(&[any_port]).unwrap(), patience)
+        Self::start(Listener::tcp(&[any_port]).unwrap(), timeouts)
     }
 
     fn connect(&self) -> TcpStream {
@@ -60,8 +64,8 @@ impl Server {
         to_end(&mut client)
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asks.try_iter().collect()
+    fn requested(&self) -> Vec<String> {
+        self.requests.try_iter().collect()
     }
 
     fn end(&mut self) {
@@ -101,31 +105,31 @@ fn response(client: &mut impl Read) -> String {
 
 fn serve_until_stopped(
     listener: &Listener,
-    patience: Patience,
-    asked: &mpsc::Sender<String>,
+    timeouts: Timeouts,
+    requested: &mpsc::Sender<String>,
     stopped: &mpsc::Receiver<()>,
 ) {
     let config =
         Config::from_arguments(["--max-msg-size=100", "--max-body-size=1000"].map(Into::into)).unwrap();
     let address = || listener.address().clone();
     let (main_thread, _) = UnixStream::pair().unwrap();
-    let shared = Arc::new(Shared::new(config, 1, address(), Some(address()), main_thread));
+    let process = Arc::new(Process::new(config, 1, address(), Some(address()), main_thread));
     let inbox = Rc::new(RefCell::new(Inbox::default()));
     let handle = CoreHandle::new(inbox.clone(), Rc::<LocalWaker>::default(), Placement::new(1, 1));
-    let mut context = HttpContext::new(handle, shared);
-    context.patience = patience;
+    let mut context = HttpContext::new(handle, process);
+    context.timeouts = timeouts;
     let context = Rc::new(context);
     let descriptor = listener.duplicate().unwrap();
     glommio::LocalExecutor::default().run(async move {
         let serving = glommio::spawn_local(serve(descriptor, context.clone()));
         while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
-            let asks: VecDeque<_> = std::mem::take(&mut inbox.borrow_mut().asked);
-            for ask in asks {
-                let _ = asked.send(describe(&ask.request));
-                ask.pending.complete(match ask.request {
-                    Ask::Stats(_) => Answer::Stats(Box::<CoreStats>::default()),
-                    Ask::EmptyTopic { .. } => Answer::TopicNotFound,
-                    _ => Answer::Done,
+            let requests: VecDeque<_> = std::mem::take(&mut inbox.borrow_mut().requests);
+            for request in requests {
+                let _ = requested.send(describe(&request.request));
+                request.pending.complete(match request.request {
+                    CoreRequest::Stats(_) => CoreResponse::Stats(Box::<CoreStats>::default()),
+                    CoreRequest::EmptyTopic { .. } => CoreResponse::TopicNotFound,
+                    _ => CoreResponse::Done,
                 });
             }
             glommio::timer::sleep(Duration::from_millis(1)).await;
@@ -135,13 +139,13 @@ fn serve_until_stopped(
     });
 }
 
-fn describe(request: &Ask) -> String {
+fn describe(request: &CoreRequest) -> String {
     match request {
-        Ask::Publish { topic, defer_ms, bodies } => {
+        CoreRequest::Publish { topic, defer_ms, bodies } => {
             let bodies: Vec<_> = bodies.iter().map(|body| String::from_utf8_lossy(body)).collect();
             format!("publish {topic} {defer_ms} {}", bodies.join("|"))
         }
-        Ask::CreateTopic { topic } => format!("create {topic}"),
+        CoreRequest::CreateTopic { topic } => format!("create {topic}"),
         other => format!("{other:?}"),
     }
 }
@@ -160,7 +164,7 @@ fn a_publish_answers_ok_with_nsqs_headers() {
     assert!(head.contains("\r\nX-Nsq-Content-Type: nsq; version=1.0"), "{head}");
     assert!(head.contains("\r\nContent-Type: text/plain; charset=utf-8"), "{head}");
     assert_eq!(body, "OK");
-    assert_eq!(server.asked(), ["publish t 5 hello"]);
+    assert_eq!(server.requested(), ["publish t 5 hello"]);
 }
 
 #[test]
@@ -187,7 +191,7 @@ fn a_request_byte_by_byte_is_the_same_request() {
         client.write_all(&[*byte]).unwrap();
     }
     assert!(response(&mut client).ends_with("\r\n\r\nOK"));
-    assert_eq!(server.asked(), ["publish t 0 a|bc"]);
+    assert_eq!(server.requested(), ["publish t 0 a|bc"]);
 }
 
 #[test]
@@ -226,7 +230,7 @@ fn a_small_refused_body_leaves_the_connection_usable_and_a_large_one_does_not() 
     let mut client = server.connect();
     client.write_all(b"POST /pub?topic=t HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000000\r\n\r\n").unwrap();
     assert!(to_end(&mut client).ends_with("{\"message\":\"MSG_TOO_BIG\"}"));
-    assert!(server.asked().is_empty());
+    assert!(server.requested().is_empty());
 }
 
 #[test]
@@ -244,7 +248,7 @@ fn an_answer_survives_a_body_that_was_not_read() {
 fn a_body_that_ends_early_publishes_nothing() {
     let server = Server::new();
     server.exchange(b"POST /pub?topic=t HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc");
-    assert!(server.asked().is_empty());
+    assert!(server.requested().is_empty());
 }
 
 #[test]
@@ -256,7 +260,7 @@ fn a_refused_batch_still_makes_its_topic() {
         let size = body.len();
         let request = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n{body}");
         assert!(server.exchange(request.as_bytes()).contains(code));
-        assert_eq!(server.asked(), ["create t"]);
+        assert_eq!(server.requested(), ["create t"]);
     }
 }
 
@@ -287,9 +291,9 @@ fn http_1_0_closes_unless_asked_to_keep_alive() {
 
 #[test]
 fn a_dripped_header_is_cut_off_and_an_idle_connection_is_not() {
-    let patience =
-        Patience { header_ns_max: 500_000_000, sweep: Duration::from_millis(20), ..Patience::default() };
-    let server = Server::with_patience(patience);
+    let timeouts =
+        Timeouts { header_ns_max: 500_000_000, sweep: Duration::from_millis(20), ..Timeouts::default() };
+    let server = Server::with_timeouts(timeouts);
     let mut idle = server.connect();
     idle.write_all(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     assert!(response(&mut idle).ends_with("OK"));
@@ -316,7 +320,7 @@ fn a_stop_closes_idle_connections_and_the_listener() {
 fn a_unix_socket_serves_as_well() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("http");
-    let server = Server::start(Listener::unix(&path).unwrap(), Patience::default());
+    let server = Server::start(Listener::unix(&path).unwrap(), Timeouts::default());
     let mut client = UnixStream::connect(&path).unwrap();
     client.write_all(b"GET /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     assert!(to_end(&mut client).contains("\"http_port\":-1,\"tcp_port\":-1,\"start_time\":1,"));

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use crate::lookup::limits::{BATCH_COUNT_MAX, CHANGES_COUNT_MAX};
-use crate::lookup::registrations::Change;
+use crate::mesh::message::Change;
 
 /// A bounded queue from the task that spreads changes to the task of one peer.
 #[derive(Debug, Default)]

@@ -1,8 +1,7 @@
 //! One TCP connection to an nsqlookupd: commands out, replies in, each within its time.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
+use std::{fmt, io};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;

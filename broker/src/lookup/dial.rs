@@ -61,7 +61,7 @@ fn nanoseconds(time: Duration) -> u64 {
 /// Looks up names without blocking the core: on a thread of its own, because the executor's blocking thread also
 /// does the log's file work, and a name server can be silent for half a minute.
 ///
-/// One lookup at a time: a caller that lost patience leaves its thread behind, and until that ends the next lookup
+/// One lookup at a time: a caller that lost timeouts leaves its thread behind, and until that ends the next lookup
 /// fails at once.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {

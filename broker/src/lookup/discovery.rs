@@ -49,7 +49,7 @@ impl Discovery {
         Self { context: Rc::new(context), gate: Gate::new() }
     }
 
-    /// Asks `peers` for the channels of `topic`, in a task of its own. Bounded by the topics that can be created.
+    /// PendingRequests `peers` for the channels of `topic`, in a task of its own. Bounded by the topics that can be created.
     pub(super) fn start(&self, topic: String, peers: Vec<Rc<Peer>>) {
         if peers.is_empty() {
             return (self.context.answer)(topic, Vec::new());

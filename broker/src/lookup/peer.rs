@@ -22,8 +22,9 @@ use crate::lookup::conversation::{Conversation, PeerError, quote};
 use crate::lookup::dial::{HttpAddress, HttpAddressCell, Resolver};
 use crate::lookup::latch::Latch;
 use crate::lookup::limits::{BATCH_COUNT_MAX, CONNECT_TIMEOUT, PING_INTERVAL_NS};
-use crate::lookup::registrations::{Change, Registrations};
-use crate::mesh::process::Shared;
+use crate::lookup::registrations::Registrations;
+use crate::mesh::message::Change;
+use crate::mesh::process::Process;
 
 /// The payload of every reply to a command that was understood.
 const OK: &[u8] = b"OK";
@@ -49,16 +50,16 @@ impl Peer {
 }
 
 /// Keeps the peer informed for ever. Dropping the future closes the connection.
-pub(super) async fn keep_informed(peer: Rc<Peer>, registrations: Rc<Registrations>, shared: Arc<Shared>) {
+pub(super) async fn keep_informed(peer: Rc<Peer>, registrations: Rc<Registrations>, process: Arc<Process>) {
     let resolver = Resolver::default();
     let info = PeerInfo::default();
-    PeerTask { peer, registrations, shared, resolver, info, introduced: false }.run().await;
+    PeerTask { peer, registrations, process, resolver, info, introduced: false }.run().await;
 }
 
 struct PeerTask {
     peer: Rc<Peer>,
     registrations: Rc<Registrations>,
-    shared: Arc<Shared>,
+    process: Arc<Process>,
     resolver: Resolver,
     /// What the peer last told of itself.
     info: PeerInfo,
@@ -175,7 +176,7 @@ impl PeerTask {
         let port = parse_port(port).map_err(PeerError::Address)?;
         let addresses =
             self.resolver.resolve(host, port, CONNECT_TIMEOUT).await.map_err(PeerError::Resolve)?;
-        let config = &self.shared.config;
+        let config = &self.process.config;
         let mut conversation = Conversation::connect(&addresses, reply_size_max(config)).await?;
         let hostname = nsq_flags::hostname();
         self.info = conversation.identify(&registrant(config, &hostname)).await?;

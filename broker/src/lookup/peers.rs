@@ -8,13 +8,14 @@ use nsq_flags::{error, info};
 
 use crate::lookup::limits::PEERS_COUNT_MAX;
 use crate::lookup::peer::{Peer, keep_informed};
-use crate::lookup::registrations::{Change, Registrations};
-use crate::mesh::process::Shared;
+use crate::lookup::registrations::Registrations;
+use crate::mesh::message::Change;
+use crate::mesh::process::Process;
 
 /// All peers with their tasks. Owned by the task that spreads the work.
 pub(super) struct Peers {
     registrations: Rc<Registrations>,
-    shared: Arc<Shared>,
+    process: Arc<Process>,
     running: Vec<Running>,
 }
 
@@ -25,13 +26,13 @@ struct Running {
 
 impl Peers {
     /// None yet.
-    pub(super) fn new(registrations: Rc<Registrations>, shared: Arc<Shared>) -> Self {
-        Self { registrations, shared, running: Vec::new() }
+    pub(super) fn new(registrations: Rc<Registrations>, process: Arc<Process>) -> Self {
+        Self { registrations, process, running: Vec::new() }
     }
 
     /// Drops the peers that are no longer configured and starts those that are new. The others notice nothing.
     pub(super) fn follow_addresses(&mut self) {
-        let (_, configured) = self.shared.lookupd_addresses();
+        let (_, configured) = self.process.lookupd_addresses();
         let wanted = unique(configured);
         self.running.retain(|running| {
             let stays = wanted.contains(&running.peer.address);
@@ -53,7 +54,7 @@ impl Peers {
         let task = glommio::spawn_local(keep_informed(
             peer.clone(),
             self.registrations.clone(),
-            self.shared.clone(),
+            self.process.clone(),
         ));
         Running { peer, task }
     }

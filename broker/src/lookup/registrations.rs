@@ -5,28 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// A topic or a channel came or went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The topic's name.
-    pub topic: String,
-    /// The channel's name, or `None` for the topic itself.
-    pub channel: Option<String>,
-    /// True if it exists now.
-    pub added: bool,
-}
-
-impl Change {
-    /// It exists.
-    pub fn added(topic: &str, channel: Option<&str>) -> Self {
-        Self { topic: topic.to_owned(), channel: channel.map(str::to_owned), added: true }
-    }
-
-    /// It exists no longer.
-    pub fn removed(topic: &str, channel: Option<&str>) -> Self {
-        Self { topic: topic.to_owned(), channel: channel.map(str::to_owned), added: false }
-    }
-}
+use crate::mesh::message::Change;
 
 /// What the tasks of core 0 are given to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +45,12 @@ impl Registrations {
         state.add(Work::Tell(change));
     }
 
-    /// Asks for the channels of a new topic.
+    /// PendingRequests for the channels of a new topic.
     pub fn discover(&self, topic: String) {
         self.state.borrow_mut().add(Work::Discover(topic));
     }
 
-    /// The addresses in the shared state are new ones.
+    /// The addresses in the process are new ones.
     pub fn addresses_changed(&self) {
         let mut state = self.state.borrow_mut();
         state.addresses_changed = true;

@@ -13,10 +13,10 @@ use glommio::LocalExecutorBuilder;
 use glommio::timer::sleep;
 
 use super::limits::CHANGES_COUNT_MAX;
-use super::{Change, Registrations, serve};
+use super::{Registrations, serve};
 use crate::config::Config;
-use crate::mesh::process::Shared;
-use crate::start::listen::Address;
+use crate::mesh::message::Change;
+use crate::mesh::process::{Address, Process};
 use fake::{FakePeer, FakeWeb, Reply, framed};
 
 /// A condition that does not hold by then never will.
@@ -25,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The tasks under test, on the executor of the scenario.
 struct Bench {
     registrations: Rc<Registrations>,
-    shared: Arc<Shared>,
+    process: Arc<Process>,
     answers: Rc<RefCell<Vec<Answered>>>,
 }
 
@@ -66,14 +66,14 @@ fn on_core(flags: &[&str], existing: &[Change], scenario: impl AsyncFnOnce(&Benc
     let (main_thread, _) = UnixStream::pair().unwrap();
     let bench = Bench {
         registrations: Rc::default(),
-        shared: Arc::new(Shared::new(config, 0, address, None, main_thread)),
+        process: Arc::new(Process::new(config, 0, address, None, main_thread)),
         answers: Rc::default(),
     };
     existing.iter().for_each(|change| bench.registrations.push(change.clone()));
     LocalExecutorBuilder::default().make().unwrap().run(async {
         let answers = bench.answers.clone();
         let answer = Rc::new(move |topic, channels| answers.borrow_mut().push((topic, channels)));
-        let serving = glommio::spawn_local(serve(bench.registrations.clone(), bench.shared.clone(), answer));
+        let serving = glommio::spawn_local(serve(bench.registrations.clone(), bench.process.clone(), answer));
         scenario(&bench).await;
         bench.registrations.stop();
         serving.await;
@@ -244,7 +244,7 @@ fn addresses_that_go_are_dropped_at_once_and_those_that_come_are_told_everything
     let (stays, goes, comes) = (FakePeer::start(), FakePeer::start(), FakePeer::start());
     on_core(&[&flag(&stays), &flag(&goes)], &[Change::added("t", None)], async |bench| {
         until("both know", || stays.has("REGISTER t") && goes.has("REGISTER t")).await;
-        bench.shared.set_lookupd_addresses(vec![stays.address(), comes.address(), comes.address()]);
+        bench.process.set_lookupd_addresses(vec![stays.address(), comes.address(), comes.address()]);
         bench.registrations.addresses_changed();
         until("the one is dropped", || goes.ended() == 1).await;
         until("the other knows", || comes.has("REGISTER t")).await;

@@ -5,13 +5,13 @@ use std::os::fd::OwnedFd;
 use nsq_queue::PeerMessage;
 
 use crate::client::Connection;
-use crate::lookup::Change;
+use crate::client::replies::PublishVerb;
 use crate::mesh::request::{Request, Response};
 
 /// One item of a ring between two cores. Small, so that a ring of a thousand costs little; the large ones are
 /// boxed.
 #[derive(Debug)]
-pub enum Mail {
+pub enum CoreMessage {
     /// From one half of the queue to the other: batches, finished ranges, fetches.
     Queue(PeerMessage),
     /// Publishes by connections of the sending core, gathered over one turn.
@@ -19,14 +19,14 @@ pub enum Mail {
     /// Answers to forwarded publishes, gathered over one turn.
     Replies(Vec<RemoteReply>),
     /// A request; the answer carries the same number back.
-    Ask {
-        /// The asking core's number for the request.
+    Request {
+        /// The requesting core's number for the request.
         number: u64,
-        /// What is asked.
+        /// What is wanted.
         request: Box<Request>,
     },
-    /// The answer to an `Ask`.
-    Answer {
+    /// The answer to a `Request`.
+    Response {
         /// The number of the request.
         number: u64,
         /// The answer.
@@ -78,17 +78,6 @@ pub struct ForwardItem {
     pub verb: PublishVerb,
 }
 
-/// The three publishing commands; their refusals differ by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishVerb {
-    /// `PUB`
-    Pub,
-    /// `MPUB`
-    Mpub,
-    /// `DPUB`
-    Dpub,
-}
-
 /// The answer to forwarded publishes of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteReply {
@@ -109,4 +98,27 @@ pub struct Moving {
     pub socket: OwnedFd,
     /// Its state, with the bytes that were not parsed yet.
     pub connection: Box<Connection>,
+}
+
+/// A topic or a channel came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The topic's name.
+    pub topic: String,
+    /// The channel's name, or `None` for the topic itself.
+    pub channel: Option<String>,
+    /// True if it exists now.
+    pub added: bool,
+}
+
+impl Change {
+    /// It exists.
+    pub fn added(topic: &str, channel: Option<&str>) -> Self {
+        Self { topic: topic.to_owned(), channel: channel.map(str::to_owned), added: true }
+    }
+
+    /// It exists no longer.
+    pub fn removed(topic: &str, channel: Option<&str>) -> Self {
+        Self { topic: topic.to_owned(), channel: channel.map(str::to_owned), added: false }
+    }
 }

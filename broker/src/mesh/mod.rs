@@ -17,6 +17,7 @@
 //! agrees, sleep; then [`awake`](MeshEnd::awake).
 
 pub mod doorbell;
+pub mod handle;
 pub mod message;
 pub mod placement;
 pub mod process;

@@ -2,16 +2,45 @@
 //! rarely taken locks, none of them on a message's path.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::Config;
-use crate::start::listen::Address;
+
+/// Where a listener is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// TCP, with the real port.
+    Tcp(SocketAddr),
+    /// A unix stream socket's path.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// The TCP port; -1 for a unix socket, as `/info` reports it.
+    pub fn port(&self) -> i32 {
+        match self {
+            Address::Tcp(address) => i32::from(address.port()),
+            Address::Unix(_) => -1,
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
 
 /// The process, as every core and every HTTP handler sees it.
 #[derive(Debug)]
-pub struct Shared {
+pub struct Process {
     /// The frozen configuration.
     pub config: Config,
     /// Unix seconds at which the process started.
@@ -28,12 +57,12 @@ pub struct Shared {
     unhealthy: AtomicBool,
     stopping: AtomicBool,
     failed: AtomicBool,
-    /// Cores that cause no more mail; see `core/stop.rs`.
+    /// Cores that send no more messages; see `core/stop.rs`.
     pub quiet_cores: AtomicUsize,
     main_thread: UnixStream,
 }
 
-impl Shared {
+impl Process {
     /// A healthy process.
     pub fn new(
         config: Config,
@@ -116,7 +145,7 @@ impl Shared {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Asks every core to stop. The caller wakes them.
+    /// PendingRequests every core to stop. The caller wakes them.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }

@@ -1,11 +1,10 @@
 //! One thread per core: its executor, the recovery of its shards, its loop.
 
 use std::cell::RefCell;
-use std::fmt;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::{fmt, io};
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning, PoolPlacement};
 use nsq_flags::{info, warn};
@@ -17,10 +16,10 @@ use crate::core::{self, Engine, EngineParts, OpenLog};
 use crate::http::{self, HttpContext};
 use crate::lookup::{self, Registrations};
 use crate::mesh::MeshEnd;
-use crate::mesh::message::Mail;
+use crate::mesh::handle::{CoreHandle, Inbox};
+use crate::mesh::message::CoreMessage;
 use crate::mesh::placement::Placement;
-use crate::mesh::process::Shared;
-use crate::mesh::request::{CoreHandle, Inbox};
+use crate::mesh::process::Process;
 use crate::transport::{Options, RemoteWaker, Transport};
 
 /// What glommio's reactor may pin. Its default is 10 MiB for each executor, for buffers that we do not use.
@@ -40,7 +39,7 @@ pub struct Common<T: Transport> {
     /// Who lives where.
     pub placement: Placement,
     /// The process.
-    pub shared: Arc<Shared>,
+    pub process: Arc<Process>,
     /// The opened data directory.
     pub data: Arc<RwLock<DataDir>>,
     /// For logs and their cold work.
@@ -50,13 +49,13 @@ pub struct Common<T: Transport> {
 }
 
 /// What one core is given.
-pub struct Seat {
+pub struct CoreParts {
     /// This core.
     pub id: u16,
     /// The processor it is pinned to, if there are enough.
     pub cpu: Option<usize>,
     /// This core's end of the rings.
-    pub mesh: MeshEnd<Mail>,
+    pub mesh: MeshEnd<CoreMessage>,
     /// TCP clients come from here.
     pub tcp: OwnedFd,
     /// HTTP clients come from here.
@@ -117,24 +116,24 @@ pub type LastFrames = Vec<(u16, u64)>;
 /// Starts the thread of one core.
 pub fn spawn<T: Transport + 'static>(
     common: Arc<Common<T>>,
-    seat: Seat,
+    parts: CoreParts,
 ) -> Result<ExecutorJoinHandle<LastFrames>, CoreError> {
-    let pinning = seat.cpu.map_or(Pinning::Unbound, Pinning::Fixed);
+    let pinning = parts.cpu.map_or(Pinning::Unbound, Pinning::Fixed);
     LocalExecutorBuilder::new(pinning)
-        .name(&format!("core-{}", seat.id))
+        .name(&format!("core-{}", parts.id))
         .io_memory(EXECUTOR_IO_BYTES)
         .ring_depth(EXECUTOR_RING_DEPTH)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
         // The preempt timer keeps glommio's default of 100 ms: the loop visits the reactor by itself, and a timer that
         // fires while the executor is about to sleep can let it sleep with runnable tasks.
-        .spawn(move || run(common, seat))
+        .spawn(move || run(common, parts))
         .map_err(|error| {
             CoreError::System("failed to start an executor", io::Error::other(error.to_string()))
         })
 }
 
-async fn run<T: Transport + 'static>(common: Arc<Common<T>>, seat: Seat) -> LastFrames {
-    let Seat { id, mesh, tcp, http, started, go, .. } = seat;
+async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -> LastFrames {
+    let CoreParts { id, mesh, tcp, http, started, go, .. } = parts;
     let ready = open_logs(&common, id).map_err(CoreError::Log).and_then(|logs| {
         let transport = open_transport(&common, id)?;
         let waker = transport.remote_waker().map_err(|error| CoreError::System("eventfd", error))?;
@@ -163,7 +162,7 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, seat: Seat) -> Last
     let parts = EngineParts {
         id,
         placement: common.placement,
-        shared: common.shared.clone(),
+        process: common.process.clone(),
         disk: common.disk.clone(),
         logs,
         mesh,
@@ -172,11 +171,11 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, seat: Seat) -> Last
     };
     let engine = Engine::new(parts, clock::now());
     if let Some(listener) = http {
-        let context = Rc::new(HttpContext::new(handle.clone(), common.shared.clone()));
+        let context = Rc::new(HttpContext::new(handle.clone(), common.process.clone()));
         glommio::spawn_local(http::serve(listener, context)).detach();
     }
     if id == 0 {
-        let conversation = lookup::run(registrations, common.shared.clone(), handle.clone());
+        let conversation = lookup::run(registrations, common.process.clone(), handle.clone());
         glommio::spawn_local(conversation).detach();
     }
     core::run(engine, transport, tcp, handle).await
@@ -196,7 +195,7 @@ fn open_logs<T: Transport>(common: &Common<T>, id: u16) -> Result<Vec<OpenLog>, 
     let data = common.data.read().unwrap_or_else(PoisonError::into_inner);
     let mut logs = Vec::new();
     for shard in common.placement.shards_of_core(id) {
-        let options = log_options(&common.shared.config, shard);
+        let options = log_options(&common.process.config, shard);
         let (log, report) = Log::open(common.disk.clone(), &data, options, clock::now().mono_ns)?;
         if report.damage.is_empty() {
             info!("DISKQUEUE: {report}");

@@ -1,10 +1,9 @@
 //! The data directory belongs to one broker at a time.
 
-use std::fmt;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fmt, io};
 
 use rustix::fs::{FlockOperation, flock};
 

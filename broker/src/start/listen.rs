@@ -8,10 +8,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::mesh::process::Address;
 
 /// Connections that the kernel keeps for us between two turns of the loop.
 const BACKLOG: i32 = 4096;
@@ -26,34 +28,6 @@ const ADDRESS_IN_USE_PAUSE: Duration = Duration::from_millis(10);
 pub struct Listener {
     socket: OwnedFd,
     address: Address,
-}
-
-/// Where a listener is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// TCP, with the real port.
-    Tcp(SocketAddr),
-    /// A unix stream socket's path.
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// The TCP port; -1 for a unix socket, as `/info` reports it.
-    pub fn port(&self) -> i32 {
-        match self {
-            Address::Tcp(address) => i32::from(address.port()),
-            Address::Unix(_) => -1,
-        }
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Address::Tcp(address) => write!(f, "{address}"),
-            Address::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
 }
 
 impl Listener {

@@ -26,8 +26,8 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use crate::config::{self, Config, PROGRAM};
 use crate::mesh::mesh;
 use crate::mesh::placement::Placement;
-use crate::mesh::process::Shared;
-use crate::start::core_thread::{Common, CoreError, Doorbells, LastFrames, Seat};
+use crate::mesh::process::Process;
+use crate::start::core_thread::{Common, CoreError, CoreParts, Doorbells, LastFrames};
 use crate::start::data::{LockError, errno_text};
 use crate::start::listen::Listener;
 use crate::transport::{PlainTransport, PreflightError, RemoteWaker, RingTransport, Transport, preflight};
@@ -129,7 +129,7 @@ fn run(config: Config) -> Result<u8, StartError> {
     let placement = Placement::new(data.shard_count(), cores as u16);
     let config =
         config.with_bound_ports(listeners.tcp.port(), listeners.http.as_ref().and_then(Listener::port));
-    let shared = Arc::new(Shared::new(
+    let process = Arc::new(Process::new(
         config,
         started_at,
         listeners.tcp.address().clone(),
@@ -139,9 +139,9 @@ fn run(config: Config) -> Result<u8, StartError> {
 
     let data = Arc::new(RwLock::new(data));
     let node = if uses_ring {
-        start::<RingTransport>(placement, &shared, &data, &disk, &listeners, &cpus)?
+        start::<RingTransport>(placement, &process, &data, &disk, &listeners, &cpus)?
     } else {
-        start::<PlainTransport>(placement, &shared, &data, &disk, &listeners, &cpus)?
+        start::<PlainTransport>(placement, &process, &data, &disk, &listeners, &cpus)?
     };
     info!("TCP: listening on {}", listeners.tcp.address());
     if let Some(http) = &listeners.http {
@@ -149,11 +149,11 @@ fn run(config: Config) -> Result<u8, StartError> {
     }
     wait_for_end(ended);
     info!("NSQ: stopping subsystems");
-    let mut last_frames = node.stop(&shared);
+    let mut last_frames = node.stop(&process);
     last_frames.sort_unstable();
     let last_frames: Vec<u64> = last_frames.into_iter().map(|(_, frame)| frame).collect();
     drop(listeners);
-    if shared.has_failed() {
+    if process.has_failed() {
         return Ok(EXIT_IO);
     }
     if last_frames.len() != usize::from(placement.shards()) {
@@ -273,8 +273,8 @@ struct Node {
 
 impl Node {
     /// Stops every core and says where their logs end.
-    fn stop(self, shared: &Shared) -> LastFrames {
-        shared.stop();
+    fn stop(self, process: &Process) -> LastFrames {
+        process.stop();
         self.wakers.iter().for_each(RemoteWaker::wake);
         join(self.threads)
     }
@@ -286,7 +286,7 @@ fn join(threads: Vec<ExecutorJoinHandle<LastFrames>>) -> LastFrames {
 
 fn start<T: Transport + 'static>(
     placement: Placement,
-    shared: &Arc<Shared>,
+    process: &Arc<Process>,
     data: &Arc<RwLock<DataDir>>,
     disk: &Arc<dyn Disk>,
     listeners: &Listeners,
@@ -295,7 +295,7 @@ fn start<T: Transport + 'static>(
     let cores = placement.cores();
     let common = Arc::new(Common::<T> {
         placement,
-        shared: shared.clone(),
+        process: process.clone(),
         data: data.clone(),
         disk: disk.clone(),
         doorbells: Doorbells::new(cores),
@@ -305,7 +305,7 @@ fn start<T: Transport + 'static>(
     let mut gates = Vec::new();
     for (id, mesh) in (0..cores).zip(mesh(usize::from(cores))) {
         let (gate, go) = mpsc::channel();
-        let seat = Seat {
+        let parts = CoreParts {
             id,
             cpu: (usize::from(cores) <= cpus.len()).then(|| cpus[usize::from(id)]),
             mesh,
@@ -314,7 +314,7 @@ fn start<T: Transport + 'static>(
             started: started.clone(),
             go,
         };
-        threads.push(core_thread::spawn(common.clone(), seat).map_err(StartError::Core)?);
+        threads.push(core_thread::spawn(common.clone(), parts).map_err(StartError::Core)?);
         gates.push(gate);
     }
     drop(started);

@@ -1,6 +1,24 @@
-//! What `/stats` shows of a connection.
+//! What a core tells of itself and its connections.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use nsq_queue::{ChannelKey, ChannelStats, TopicStats};
+
+use crate::stats::latency::Summary;
+
+/// One core's part of `/stats`.
+#[derive(Debug, Default)]
+pub struct CoreStats {
+    /// Topics whose home is this core.
+    pub topics: Vec<TopicStats>,
+    /// Channels whose home is this core.
+    pub channels: Vec<ChannelStats>,
+    /// Connections on this core.
+    pub connections: Vec<ConnectionStats>,
+    /// Latencies of those channels that have any.
+    pub latencies: HashMap<ChannelKey, Summary>,
+}
 
 /// One connection's counters and settings, as a snapshot.
 #[derive(Clone, Debug, Default)]

@@ -193,14 +193,14 @@ impl World {
         &mut self,
         core: u16,
         name: &str,
-        held: bool,
+        gated: bool,
         restored: Option<RestoredTopic>,
     ) -> TopicKey {
         let topic = TopicKey(self.next_key);
         self.next_key += 1;
         self.logs.insert(topic, Log { core, ..Log::default() });
         let memory_only = name.ends_with("#ephemeral");
-        self.input(core, Input::TopicOpen { topic, name: name.into(), memory_only, held, restored });
+        self.input(core, Input::TopicOpen { topic, name: name.into(), memory_only, gated, restored });
         topic
     }
 

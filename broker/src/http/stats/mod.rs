@@ -54,10 +54,10 @@ pub(super) async fn stats(request: &Request<'_>) -> Result<Reply, ApiError> {
     // Never closed; if it were, nothing would have to be counted either.
     let _turn = context.stats_turns.acquire_permit(1).await;
     let cores = context.core.stats(&wanted.filter).await;
-    let mut view = StatsView::new(&cores, &wanted.filter, &context.shared.config.latency_quantiles);
+    let mut view = StatsView::new(&cores, &wanted.filter, &context.process.config.latency_quantiles);
     view.version = NSQ_VERSION;
     view.health = info::health(context);
-    view.start_time = context.shared.started_at;
+    view.start_time = context.process.started_at;
     view.memory = wanted.memory.then(Memory::of_this_process);
     Ok(if wanted.json {
         reply::json(to_json(&view))
@@ -69,7 +69,7 @@ pub(super) async fn stats(request: &Request<'_>) -> Result<Reply, ApiError> {
 fn head(context: &HttpContext) -> text::Head {
     text::Head {
         version_line: PROGRAM.version_line,
-        started_at: context.shared.started_at,
+        started_at: context.process.started_at,
         now_ns: clock::now().wall_ns,
     }
 }

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use nsq_queue::{ChannelStats, ConsumerStats, TopicStats};
 use serde::Serialize;
 
-use crate::mesh::request::{CoreStats, StatsFilter};
+use crate::mesh::request::StatsFilter;
 use crate::stats::latency::{Summary, empty_summary};
-use crate::stats::snapshot::ConnectionStats;
+use crate::stats::snapshot::{ConnectionStats, CoreStats};
 
 /// All of `/stats`.
 #[derive(Serialize, Default)]

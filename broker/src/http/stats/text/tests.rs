@@ -3,8 +3,8 @@ use std::sync::Arc;
 use nsq_queue::{ChannelId, ChannelKey, ChannelStats, ConsumerId, ConsumerStats, TopicKey, TopicStats};
 
 use super::*;
-use crate::mesh::request::{CoreStats, StatsFilter};
-use crate::stats::snapshot::ConnectionStats;
+use crate::mesh::request::StatsFilter;
+use crate::stats::snapshot::{ConnectionStats, CoreStats};
 
 const HEAD: Head = Head { version_line: "nsqd v1.3.0 (built w/x)", started_at: 0, now_ns: 62_345_678_901 };
 
