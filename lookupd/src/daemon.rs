@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use nsq_flags::{error, fatal, info, log, warn};
+use nsq_listen::{listen, raise_file_limit};
 use nsq_protocol::limits::NSQ_VERSION;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
 use crate::config::{Config, PROGRAM};
-use crate::listen::{self, Rooms, listen};
+use crate::rooms::Rooms;
 use crate::shared::Shared;
 use crate::state;
 use crate::{http, identify, tcp};
@@ -62,7 +63,7 @@ pub fn run(config: Config) -> i32 {
 }
 
 fn start(config: &Config) -> Result<(), Failure> {
-    let rooms = Rooms::share(listen::raise_file_limit());
+    let rooms = Rooms::share(raise_file_limit());
     // One thread: the work between two system calls is a microsecond, and locks and wake-ups would cost more.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;

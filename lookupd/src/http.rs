@@ -6,7 +6,6 @@
 mod answer;
 mod debug;
 mod endpoints;
-mod impatient;
 mod query;
 mod route;
 
@@ -25,16 +24,15 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use nsq_flags::{format_duration, info, warn};
+use nsq_listen::Impatient;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::clock::saturating_ns;
 use crate::limits::{HTTP_BODY_MS_MAX, HTTP_BODY_SIZE_MAX, HTTP_HEAD_MS_MAX, HTTP_HEAD_SIZE_MAX};
-use crate::listen;
 use crate::shared::Shared;
 use answer::Refusal;
-use impatient::Impatient;
 use route::Route;
 
 /// Accepts clients until the listener fails for good. At most `clients_max` at a time.
@@ -46,8 +44,8 @@ pub async fn serve(listener: TcpListener, clients_max: usize, shared: Arc<Shared
     let room = Arc::new(Semaphore::new(clients_max));
     let router = Router::new().fallback(dispatch).with_state(shared);
     loop {
-        let permit = listen::room(&room, "HTTP").await;
-        let (stream, remote) = listen::accept(&listener, "HTTP").await?;
+        let permit = nsq_listen::room(&room, "HTTP").await;
+        let (stream, remote) = nsq_listen::accept(&listener, "HTTP").await?;
         tokio::spawn(client(stream, router.clone().layer(Extension(remote)), permit));
     }
 }

@@ -28,15 +28,6 @@ pub const LINGER_SIZE_MAX: usize = 256 * 1024;
 /// How long a peer is waited for after an error.
 pub const LINGER_MS_MAX: u64 = 1_000;
 
-/// How long a peer or an HTTP client may leave its answers unread. nsqd gives up after one second.
-pub const ANSWER_MS_MAX: u64 = 30_000;
-
-/// TCP keep-alive period of both listeners: a machine that vanished is noticed after some ten periods.
-pub const KEEPALIVE_S: u64 = 15;
-
-/// Pending connections of a listener; the kernel cuts it to `net.core.somaxconn`.
-pub const BACKLOG_MAX: i32 = 4096;
-
 /// Descriptors for everything but connections: listeners, the log, the event queue, the state file.
 pub const RESERVED_FILES: u64 = 32;
 
@@ -45,14 +36,11 @@ pub const RESERVED_FILES: u64 = 32;
 pub const PEERS_MAX: usize = 1 << 16;
 
 /// HTTP connections at the same time, if there are descriptors for so many. Each can make the daemon hold an
-/// answer, for [`ANSWER_MS_MAX`].
+/// answer, for [`nsq_listen::ANSWER_MS_MAX`].
 pub const HTTP_CLIENTS_MAX: usize = 1 << 13;
 
 /// Part of the other descriptors that HTTP may use; the peers have the rest. Neither can starve the other.
 pub const HTTP_FILES_SHARE: u64 = 4;
-
-/// Pause of a listener after a failed accept, which is mostly a lack of descriptors.
-pub const ACCEPT_PAUSE_MS: u64 = 100;
 
 /// Largest head of an HTTP request in bytes.
 pub const HTTP_HEAD_SIZE_MAX: usize = 64 * 1024;

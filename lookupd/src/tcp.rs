@@ -15,8 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::{ANSWER_MS_MAX, LINGER_MS_MAX, LINGER_SIZE_MAX, READ_SIZE_MAX};
-use crate::listen;
+use crate::limits::{LINGER_MS_MAX, LINGER_SIZE_MAX, READ_SIZE_MAX};
 use crate::registry::{Category, RegistrantId, Registration};
 use crate::session::{Fatal, Session, Step};
 use crate::shared::Shared;
@@ -34,8 +33,8 @@ thread_local! {
 pub async fn serve(listener: TcpListener, peers_max: usize, shared: Arc<Shared>) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(peers_max));
     loop {
-        let permit = listen::room(&room, "TCP").await;
-        let (stream, remote) = listen::accept(&listener, "TCP").await?;
+        let permit = nsq_listen::room(&room, "TCP").await;
+        let (stream, remote) = nsq_listen::accept(&listener, "TCP").await?;
         tokio::spawn(peer(stream, remote, permit, Arc::clone(&shared)));
     }
 }
@@ -87,7 +86,7 @@ async fn send(stream: &TcpStream, answers: &[u8]) -> io::Result<()> {
     };
     // On the heap, so that it adds nothing to the tasks of idle connections.
     let rest = Box::pin(send_slowly(stream, &answers[sent..]));
-    match timeout(Duration::from_millis(ANSWER_MS_MAX), rest).await {
+    match timeout(Duration::from_millis(nsq_listen::ANSWER_MS_MAX), rest).await {
         Ok(result) => result,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "answers were not read")),
     }

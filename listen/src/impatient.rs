@@ -9,11 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use crate::limits::ANSWER_MS_MAX;
+/// How long a client may leave its answer unread, in milliseconds.
+pub const ANSWER_MS_MAX: u64 = 30_000;
 
 /// Writing fails once the other side has not taken a single byte for [`ANSWER_MS_MAX`]. A client that stalls
 /// within its answer would otherwise keep that answer in memory as long as it likes.
-pub(super) struct Impatient {
+pub struct Impatient {
     stream: TcpStream,
     /// Runs while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -21,7 +22,7 @@ pub(super) struct Impatient {
 
 impl Impatient {
     /// Around a fresh connection.
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream) -> Self {
         Self { stream, deadline: None }
     }
 

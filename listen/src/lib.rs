@@ -1,4 +1,9 @@
-//! Listeners as Go makes them, and accepting that neither spins nor gives up.
+//! Listeners as Go makes them, accepting that neither spins nor gives up, and connections that do not wait for ever
+//! for a client to read. For the daemons that run on tokio.
+
+#![forbid(unsafe_code)]
+
+mod impatient;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,9 +16,16 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{
-    ACCEPT_PAUSE_MS, BACKLOG_MAX, HTTP_CLIENTS_MAX, HTTP_FILES_SHARE, KEEPALIVE_S, PEERS_MAX, RESERVED_FILES,
-};
+pub use impatient::{ANSWER_MS_MAX, Impatient};
+
+/// TCP keep-alive period: a machine that vanished is noticed after some ten periods.
+const KEEPALIVE_S: u64 = 15;
+
+/// Pending connections of a listener; the kernel cuts it to `net.core.somaxconn`.
+const BACKLOG_MAX: i32 = 4096;
+
+/// Pause of a listener after a failed accept, which is mostly a lack of descriptors.
+const ACCEPT_PAUSE_MS: u64 = 100;
 
 /// Opens a listener at `host:port`. Every wildcard address takes IPv4 and IPv6, unless the kernel lacks the
 /// latter. Must be called within the runtime.
@@ -102,26 +114,6 @@ fn is_broken(error: &io::Error) -> bool {
     matches!(errno, Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::FAULT))
 }
 
-/// How many connections each listener may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rooms {
-    /// Peers.
-    pub tcp: usize,
-    /// HTTP clients.
-    pub http: usize,
-}
-
-impl Rooms {
-    /// Shares `files` descriptors out. There is always room for some.
-    pub fn share(files: u64) -> Self {
-        // At least a few, so that a tiny limit shows as failing accepts and not as silence.
-        let files = files.saturating_sub(RESERVED_FILES).max(16);
-        let http = files / HTTP_FILES_SHARE;
-        let at_most = |count: u64, max: usize| usize::try_from(count).map_or(max, |count| count.min(max));
-        Self { tcp: at_most(files - http, PEERS_MAX), http: at_most(http, HTTP_CLIENTS_MAX) }
-    }
-}
-
 /// Raises the limit of open files as far as it may go without privileges, as Go's runtime does, and returns it.
 pub fn raise_file_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -129,16 +121,4 @@ pub fn raise_file_limit() -> u64 {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     now.unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn peers_and_http_share_the_descriptors() {
-        assert_eq!(Rooms::share(1024), Rooms { tcp: 744, http: 248 });
-        assert_eq!(Rooms::share(10), Rooms { tcp: 12, http: 4 });
-        assert_eq!(Rooms::share(u64::MAX), Rooms { tcp: PEERS_MAX, http: HTTP_CLIENTS_MAX });
-    }
 }
