@@ -70,6 +70,13 @@ impl Engine {
         }
     }
 
+    /// The client takes what it is sent, however slowly: its write deadline starts anew.
+    pub fn on_taken(&mut self, slot: Slot) {
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.sending_since = self.now.mono_ns;
+        }
+    }
+
     /// Everything handed to the transport for this slot was sent.
     pub fn on_sent(&mut self, slot: Slot, mut buffer: Vec<u8>) {
         let Some(mut connection) = self.connections.take(slot) else { return };

@@ -78,6 +78,7 @@ fn on_event<T: Transport>(engine: &mut Engine, transport: &mut T, event: Event) 
             engine.on_received(slot, transport.chunk(&chunk));
             transport.release(chunk);
         }
+        Event::Taken { slot, .. } => engine.on_taken(slot),
         Event::Sent { slot, buffer } => engine.on_sent(slot, buffer),
         Event::Accepted { socket, .. } => {
             if let Some((socket, connection)) = engine.on_accepted(socket) {

@@ -25,6 +25,13 @@ impl Closing {
         self.deadlines.peek().map(|Reverse((at, ..))| *at)
     }
 
+    /// Whether `slot` has to leave `phase` some day.
+    pub(super) fn has(&self, slot: Slot, phase: Phase) -> bool {
+        self.deadlines
+            .iter()
+            .any(|Reverse((_, of, draining))| *of == slot && *draining == (phase == Phase::Draining))
+    }
+
     /// The next connection that should have left its phase by `now`.
     pub(super) fn pop_due(&mut self, now: u64) -> Option<(Slot, Phase)> {
         if self.next()? > now {

@@ -55,7 +55,7 @@ pub(super) enum Step {
     HandOver,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lifecycle {
     pub(super) phase: Phase,
     pub(super) receive: Receive,
@@ -93,7 +93,8 @@ impl Lifecycle {
         match self.phase {
             Phase::Open => self.receive_if(!self.paused && !self.input_over && !self.broken),
             Phase::Detaching => match self.receive_if(false) {
-                Step::Nothing if self.receive == Receive::Idle && !self.sending => {
+                // A broken connection stays until it is closed: nobody elsewhere would ever hear that it is broken.
+                Step::Nothing if self.receive == Receive::Idle && !self.sending && !self.broken => {
                     self.phase = Phase::HandedOver;
                     Step::HandOver
                 }
@@ -225,6 +226,20 @@ mod tests {
         assert_eq!(life.step(), Step::Finish);
     }
 
+    #[test]
+    fn a_connection_that_breaks_while_it_is_leaving_is_closed_and_not_handed_over() {
+        let mut life = with(|l| {
+            l.receive = Receive::Armed;
+            l.phase = Phase::Detaching;
+        });
+        assert_eq!(life.step(), Step::Cancel);
+        life.receive = Receive::Idle;
+        life.broken = true;
+        assert_eq!(life.step(), Step::Nothing);
+        life.phase = Phase::Ending;
+        assert_eq!(life.step(), Step::Finish);
+    }
+
     /// Every state of every phase: whatever is under way, its end lets the connection end too, and nothing is ever
     /// armed twice.
     #[test]
@@ -273,6 +288,11 @@ mod tests {
                     life.receive = Receive::Idle;
                 }
                 Step::Nothing if life.sending => life.sending = false,
+                Step::Nothing
+                    if life.broken && life.phase == Phase::Detaching && life.receive == Receive::Idle =>
+                {
+                    life.phase = Phase::Ending; // The caller was told that it is broken, and closes it.
+                }
                 Step::Nothing => {
                     life.input_over |= life.receive == Receive::Armed;
                     life.receive = Receive::Idle;

@@ -18,6 +18,7 @@
 
 #![allow(unsafe_code)]
 
+mod chunk;
 mod clock;
 mod closing;
 mod lifecycle;
@@ -26,6 +27,7 @@ mod memory;
 mod plain;
 mod ring;
 mod slot;
+mod table;
 #[cfg(test)]
 mod tests;
 mod waker;
@@ -34,12 +36,14 @@ use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::rc::Rc;
 
+pub use chunk::{Chunk, ChunkOwner};
 pub use clock::monotonic_ns;
 pub use log_memory::{FrameMemory, ReadMemory};
 pub use memory::{IoBuf, IoBuffer, PageBuffer};
 pub use plain::{PlainDoorbell, PlainTransport};
 pub use ring::{PreflightError, RingDoorbell, RingTransport, preflight};
 pub use slot::Slot;
+pub use table::{ReceiveEnd, Sending, Sockets, Table};
 pub use waker::{LocalWaker, RemoteWaker, WorkOutside};
 
 /// Size in bytes of one receive buffer, and so the most that one [`Event::Received`] carries.
@@ -100,15 +104,6 @@ pub enum Close {
     Abort,
 }
 
-/// Received bytes in a buffer of the transport. Read them with [`Transport::chunk`], then give the buffer back with
-/// [`Transport::release`]; a chunk that is dropped takes its buffer along.
-#[derive(Debug)]
-#[must_use = "its buffer must be given back with Transport::release"]
-pub struct Chunk {
-    buffer: u16,
-    size: u32,
-}
-
 /// What has happened.
 #[derive(Debug)]
 pub enum Event {
@@ -131,6 +126,14 @@ pub enum Event {
         /// The connection.
         slot: Slot,
     },
+    /// The kernel has taken a part of a send that could not be finished at once. Several may come, and `Sent` behind
+    /// them says that the rest was taken too.
+    Taken {
+        /// The connection.
+        slot: Slot,
+        /// How much, since the last report.
+        bytes: usize,
+    },
     /// The whole buffer was given to the kernel.
     Sent {
         /// The connection.
@@ -146,12 +149,12 @@ pub enum Event {
         /// Why.
         errno: i32,
     },
-    /// The end of a [`Transport::close`]: nothing of the connection is left.
+    /// The end of a [`Transport::close`]: nothing of the connection is left. Its slot is free from now on.
     Closed {
         /// The connection that was.
         slot: Slot,
     },
-    /// The end of a [`Transport::detach`]: nothing of the connection is left here.
+    /// The end of a [`Transport::detach`]: nothing of the connection is left here. Its slot is free from now on.
     Detached {
         /// The connection that was.
         slot: Slot,
@@ -174,6 +177,20 @@ pub enum Event {
     Doorbell,
     /// The deadline has passed, and is no longer set.
     Timer,
+}
+
+impl Event {
+    /// The connection that the event belongs to, if it is one that a close makes meaningless.
+    fn connection(&self) -> Option<Slot> {
+        match self {
+            Event::Received { slot, .. }
+            | Event::EndOfInput { slot }
+            | Event::Taken { slot, .. }
+            | Event::Sent { slot, .. }
+            | Event::Failed { slot, .. } => Some(*slot),
+            _ => None,
+        }
+    }
 }
 
 /// Counts since the start; they only grow.
@@ -252,9 +269,10 @@ pub trait Transport: Sized {
     /// `Flush` into `Abort`.
     fn close(&mut self, slot: Slot, how: Close);
 
-    /// Gives the connection up to the caller, for another core. From now on the only events of the slot are `Sent`
-    /// (when a send is under way), `Failed` and [`Event::Detached`]. Waits for a send under way, which a peer that
-    /// does not read can delay for ever; `close` is possible meanwhile.
+    /// Gives the connection up to the caller, for another core. From now on the only events of the slot are `Taken`
+    /// and `Sent` (when a send is under way), and then [`Event::Detached`], or `Failed` instead: a broken connection
+    /// is not handed over, and needs [`Transport::close`]. Waits for a send under way, which a peer that does not
+    /// read can delay for ever; `close` is possible meanwhile.
     fn detach(&mut self, slot: Slot);
 
     /// The bytes of a chunk.
@@ -288,6 +306,13 @@ pub trait Transport: Sized {
 
     /// Counts for tests and statistics.
     fn counters(&self) -> Counters;
+
+    /// Walks every invariant of the connections. For tests.
+    ///
+    /// # Panics
+    ///
+    /// When one does not hold.
+    fn check(&self);
 
     /// Ends everything in an orderly way: listeners, connections (as `Abort`), file operations (they are waited for),
     /// and the bell.

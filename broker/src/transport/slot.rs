@@ -43,16 +43,17 @@ impl<T> Slots<T> {
         Self { places: Vec::new(), free: Vec::new() }
     }
 
-    pub(super) fn insert(&mut self, value: T) -> Slot {
-        if let Some(index) = self.free.pop() {
-            let place = &mut self.places[index as usize];
-            debug_assert!(place.value.is_none());
-            place.value = Some(value);
-            return Slot { index, generation: place.generation };
-        }
-        let index = u32::try_from(self.places.len()).expect("invariant: fewer connections than descriptors");
-        self.places.push(Place { generation: 0, value: Some(value) });
-        Slot { index, generation: 0 }
+    /// Puts a value, made from its slot, into a free place.
+    pub(super) fn insert_with(&mut self, value: impl FnOnce(Slot) -> T) -> Slot {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, value: None });
+            u32::try_from(self.places.len() - 1).expect("invariant: fewer connections than descriptors")
+        });
+        let place = &mut self.places[index as usize];
+        debug_assert!(place.value.is_none());
+        let slot = Slot { index, generation: place.generation };
+        place.value = Some(value(slot));
+        slot
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
@@ -74,6 +75,24 @@ impl<T> Slots<T> {
         place.generation = (place.generation + 1) % GENERATIONS;
         self.free.push(slot.index);
         Some(value)
+    }
+
+    /// How many values there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// Every place is free or in use, and counted once.
+    pub(super) fn check(&self) {
+        let mut free = self.free.clone();
+        free.sort_unstable();
+        free.dedup();
+        assert_eq!(free.len(), self.free.len(), "a place is free once");
+        assert!(
+            free.iter().all(|index| self.places[*index as usize].value.is_none()),
+            "free places are empty"
+        );
+        assert_eq!(self.iter().count(), self.len(), "empty places are free");
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
@@ -103,9 +122,9 @@ mod tests {
     #[test]
     fn an_old_generation_meets_nobody() {
         let mut slots = Slots::new();
-        let first = slots.insert("first");
+        let first = slots.insert_with(|_| "first");
         assert_eq!(slots.remove(first), Some("first"));
-        let second = slots.insert("second");
+        let second = slots.insert_with(|_| "second");
         assert_eq!(first.index, second.index);
         assert_eq!(slots.get(first), None);
         assert_eq!(slots.get_mut(first), None);
@@ -117,12 +136,12 @@ mod tests {
     #[test]
     fn generations_wrap() {
         let mut slots = Slots::new();
-        let slot = slots.insert(1);
+        let slot = slots.insert_with(|_| 1);
         slots.remove(slot);
         slots.places[0].generation = GENERATIONS - 1;
-        let last = slots.insert(2);
+        let last = slots.insert_with(|_| 2);
         assert_eq!(last.generation, GENERATIONS - 1);
         slots.remove(last);
-        assert_eq!(slots.insert(3).generation, 0);
+        assert_eq!(slots.insert_with(|_| 3).generation, 0);
     }
 }

@@ -9,6 +9,7 @@ mod chunks;
 mod connections;
 mod files;
 mod outside;
+mod streams;
 mod turn;
 
 use std::collections::VecDeque;
@@ -18,28 +19,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::clock::monotonic_ns;
-use super::closing::Closing;
-use super::slot::Slots;
+use super::table::Table;
 use super::waker::{Bell, LocalWaker, RemoteWaker};
 use super::{Chunk, Close, Counters, Event, IoBuf, Options, Slot, Transport, Wait};
 use accepting::Acceptor;
 use chunks::Chunks;
-use connections::Connection;
 use files::Files;
 use outside::Outside;
+use streams::{Stream, Streams};
 
 /// One core's connections and files, on glommio.
 pub struct PlainTransport {
-    connections: Slots<Connection>,
+    streams: Streams,
+    table: Table<Streams>,
     acceptors: Vec<Acceptor>,
-    chunks: Chunks,
     files: Files,
-    events: VecDeque<Queued>,
-    /// Connections to be polled.
-    due: VecDeque<Slot>,
-    /// Connections with input that found no buffer.
-    starved: VecDeque<Slot>,
-    closing: Closing,
     deadline: Option<u64>,
     last_yield: u64,
     outside: Arc<Outside>,
@@ -47,13 +41,6 @@ pub struct PlainTransport {
     bell: Bell,
     peers: Vec<Option<PlainDoorbell>>,
     counters: Counters,
-}
-
-/// What waits for the caller.
-enum Queued {
-    Event(Event),
-    /// A connection in `Phase::HandedOver`.
-    HandOver(Slot),
 }
 
 /// Another core's letter box and its eventfd.
@@ -69,12 +56,6 @@ impl std::fmt::Debug for PlainTransport {
     }
 }
 
-impl PlainTransport {
-    fn report(&mut self, event: Event) {
-        self.events.push_back(Queued::Event(event));
-    }
-}
-
 impl Transport for PlainTransport {
     type Doorbell = PlainDoorbell;
 
@@ -82,14 +63,10 @@ impl Transport for PlainTransport {
         let waker = Rc::new(LocalWaker::default());
         let bell = Bell::new(waker.clone())?;
         Ok(Self {
-            connections: Slots::new(),
+            streams: Streams { chunks: Chunks::new(options.buffer_count), due: VecDeque::new() },
+            table: Table::default(),
             acceptors: Vec::new(),
-            chunks: Chunks::new(options.buffer_count),
             files: Files::new(waker.clone()),
-            events: VecDeque::new(),
-            due: VecDeque::new(),
-            starved: VecDeque::new(),
-            closing: Closing::default(),
             deadline: None,
             last_yield: monotonic_ns(),
             outside: Arc::default(),
@@ -134,35 +111,36 @@ impl Transport for PlainTransport {
     }
 
     fn attach(&mut self, socket: OwnedFd) -> Slot {
-        self.take_over(socket)
+        let outside = self.outside.clone();
+        self.table.attach(&mut self.streams, |slot| Stream::new(socket, slot, outside))
     }
 
     fn send(&mut self, slot: Slot, bytes: Vec<u8>) {
-        self.start_send(slot, bytes);
+        self.table.send(&mut self.streams, slot, bytes);
     }
 
     fn pause(&mut self, slot: Slot) {
-        self.set_paused(slot, true);
+        self.table.set_paused(&mut self.streams, slot, true);
     }
 
     fn resume(&mut self, slot: Slot) {
-        self.set_paused(slot, false);
+        self.table.set_paused(&mut self.streams, slot, false);
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
-        self.start_close(slot, how);
+        self.table.close(&mut self.streams, slot, how);
     }
 
     fn detach(&mut self, slot: Slot) {
-        self.start_detach(slot);
+        self.table.detach(&mut self.streams, slot);
     }
 
     fn chunk(&self, chunk: &Chunk) -> &[u8] {
-        self.chunks.bytes(chunk)
+        self.streams.chunks.bytes(chunk)
     }
 
     fn release(&mut self, chunk: Chunk) {
-        self.chunks.give_back(chunk.buffer);
+        self.streams.chunks.release(chunk);
     }
 
     fn write_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf, dsync: bool) {
@@ -187,13 +165,17 @@ impl Transport for PlainTransport {
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        self.next_event()
+        self.table.next_event(&mut self.streams)
     }
 
     fn counters(&self) -> Counters {
-        let mut counters = self.counters;
-        counters.accept_rests = self.outside.accept_rests();
-        counters
+        let (starved, partial_sends) = self.table.counts();
+        let accept_rests = self.outside.accept_rests();
+        Counters { starved, partial_sends, accept_rests, ..self.counters }
+    }
+
+    fn check(&self) {
+        self.table.check();
     }
 
     async fn shutdown(mut self) {

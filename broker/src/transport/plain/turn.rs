@@ -36,8 +36,8 @@ impl PlainTransport {
     }
 
     fn has_work(&self) -> bool {
-        !self.events.is_empty()
-            || !self.due.is_empty()
+        self.table.has_events()
+            || !self.streams.due.is_empty()
             || self.waker.is_rung()
             || self.files.has_done()
             || !self.outside.is_empty()
@@ -46,18 +46,19 @@ impl PlainTransport {
     fn look_around(&mut self) {
         self.fire_timers();
         if self.outside.take_ring() {
-            self.report(Event::Doorbell);
+            self.table.report(Event::Doorbell);
         }
         while let Some((listener, socket)) = self.outside.take_accepted() {
-            self.report(Event::Accepted { listener, socket });
+            self.table.report(Event::Accepted { listener, socket });
         }
         while let Some(done) = self.files.take_done() {
-            self.report(done);
+            self.table.report(done);
         }
-        self.outside.take_ready(&mut self.due);
-        self.feed_starved();
-        for _ in 0..self.due.len().min(VISITS_PER_TURN_MAX) {
-            let Some(slot) = self.due.pop_front() else { break };
+        self.outside.take_ready(&mut self.streams.due);
+        let buffers = self.streams.chunks.available();
+        self.table.feed_starved(&mut self.streams, buffers);
+        for _ in 0..self.streams.due.len().min(VISITS_PER_TURN_MAX) {
+            let Some(slot) = self.streams.due.pop_front() else { break };
             self.visit(slot);
         }
     }
@@ -66,9 +67,9 @@ impl PlainTransport {
         let now = monotonic_ns();
         if self.deadline.is_some_and(|at| at <= now) {
             self.deadline = None;
-            self.report(Event::Timer);
+            self.table.report(Event::Timer);
         }
-        self.end_closing(now);
+        self.table.end_closing(&mut self.streams);
     }
 
     async fn visit_glommio_if_due(&mut self) {
@@ -87,7 +88,7 @@ impl PlainTransport {
     /// Sleeps until somebody wakes the loop, a timer is due, or `ns_max` have passed.
     async fn park(&mut self, ns_max: u64) {
         let now = monotonic_ns();
-        let deadline = self.closing.next().into_iter().chain(self.deadline).min();
+        let deadline = self.table.next_deadline().into_iter().chain(self.deadline).min();
         let ns = deadline.map_or(ns_max, |at| ns_max.min(at.saturating_sub(now)));
         self.counters.parks += 1;
         let mut timer = pin!(Timer::new(Duration::from_nanos(ns.max(1))));

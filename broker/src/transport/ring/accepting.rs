@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use io_uring::opcode;
 use io_uring::types::Fd;
-use io_uring::{opcode, squeue};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::super::{ACCEPT_REST_NS, Event, monotonic_ns};
@@ -72,7 +72,7 @@ impl RingTransport {
         let Some(socket) = &listener.socket else { return };
         listener.state = State::Armed;
         let accept = opcode::AcceptMulti::new(Fd(socket.as_raw_fd())).flags(libc::SOCK_CLOEXEC);
-        self.push(accept.build().user_data(Token::Accept(index as u32).pack()));
+        self.kernel.push(accept.build().user_data(Token::Accept(index as u32).pack()));
     }
 
     /// A multishot accept keeps a listener alive even after its descriptor is closed, so it is cancelled first.
@@ -82,9 +82,7 @@ impl RingTransport {
             match listener.state {
                 State::Armed => {
                     listener.state = State::Stopping;
-                    let cancel = opcode::AsyncCancel::new(Token::Accept(index as u32).pack());
-                    let entry = cancel.build().flags(squeue::Flags::SKIP_SUCCESS);
-                    self.push(entry.user_data(Token::Nobody.pack()));
+                    self.kernel.push_cancel(Token::Accept(index as u32));
                 }
                 State::RestingUntil(_) => {
                     listener.state = State::Over;
@@ -111,7 +109,7 @@ impl RingTransport {
             // SAFETY: the kernel has just made this descriptor for us; nobody else has heard of it.
             let socket = unsafe { OwnedFd::from_raw_fd(result) };
             let listener = listener.number;
-            self.report(Event::Accepted { listener, socket });
+            self.table.report(Event::Accepted { listener, socket });
         }
         if more {
             return;

@@ -15,7 +15,7 @@ use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 
 use super::super::memory::PageBuffer;
-use super::super::{CHUNK_BYTES, Chunk};
+use super::super::{CHUNK_BYTES, Chunk, ChunkOwner};
 
 /// The only group of buffers of a ring.
 pub(super) const GROUP: u16 = 0;
@@ -26,6 +26,7 @@ const COUNT_MAX: u16 = 1 << 15;
 pub(super) struct Buffers {
     entries: PageBuffer,
     data: PageBuffer,
+    owner: ChunkOwner,
     count: u16,
     tail: u16,
     published: u16,
@@ -41,7 +42,8 @@ impl Buffers {
         }
         let entries = PageBuffer::new(usize::from(count) * size_of::<BufRingEntry>())?;
         let data = PageBuffer::new(usize::from(count) * CHUNK_BYTES)?;
-        let mut buffers = Self { entries, data, count, tail: 0, published: 0, lent: count };
+        let owner = ChunkOwner::new();
+        let mut buffers = Self { entries, data, owner, count, tail: 0, published: 0, lent: count };
         for buffer in 0..count {
             buffers.give_back(buffer);
         }
@@ -62,20 +64,26 @@ impl Buffers {
     pub(super) fn take(&mut self, buffer: u16, size: usize) -> Chunk {
         assert!(buffer < self.count && size <= CHUNK_BYTES, "invariant: the kernel knows its buffers");
         self.lent += 1;
-        Chunk { buffer, size: size as u32 }
+        self.owner.chunk(buffer, size as u32)
     }
 
     pub(super) fn bytes(&self, chunk: &Chunk) -> &[u8] {
-        let start = usize::from(chunk.buffer) * CHUNK_BYTES;
-        let size = chunk.size as usize;
-        assert!(chunk.buffer < self.count && size <= CHUNK_BYTES);
+        let buffer = self.owner.buffer(chunk);
+        let start = usize::from(buffer) * CHUNK_BYTES;
+        let size = chunk.len();
+        assert!(buffer < self.count && size <= CHUNK_BYTES);
         // SAFETY: within the mapping by the assertion. The chunk exists, so the buffer is out of the ring and the
         // kernel does not write to it; a slice over the whole mapping would cover buffers that it does write to.
         unsafe { std::slice::from_raw_parts(self.data.address().add(start), size) }
     }
 
+    /// Takes a chunk's buffer back.
+    pub(super) fn release(&mut self, chunk: Chunk) {
+        self.give_back(self.owner.buffer(&chunk));
+    }
+
     /// Puts a buffer into the ring; the kernel sees it after [`Buffers::publish`].
-    pub(super) fn give_back(&mut self, buffer: u16) {
+    fn give_back(&mut self, buffer: u16) {
         assert!(buffer < self.count && self.lent > 0, "invariant: only lent buffers come back");
         self.lent -= 1;
         let place = usize::from(self.tail & (self.count - 1));

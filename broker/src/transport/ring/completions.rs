@@ -10,7 +10,7 @@ impl RingTransport {
     /// Takes up to `max` completions out of the ring and works on them. Returns how many there were.
     pub(super) fn reap(&mut self, max: usize) -> usize {
         let mut reaped = std::mem::take(&mut self.reaped);
-        reaped.extend(self.ring.completion().take(max));
+        reaped.extend(self.kernel.ring.completion().take(max));
         let count = reaped.len();
         for entry in reaped.drain(..) {
             self.complete(&entry);
@@ -30,7 +30,7 @@ impl RingTransport {
             Token::Send(slot) => self.sent(slot, result),
             Token::File(index) => self.file_done(index, result),
             Token::Timeout => self.armed_deadline = None,
-            Token::Doorbell => self.report(Event::Doorbell),
+            Token::Doorbell => self.table.report(Event::Doorbell),
             Token::Rang(core) => self.ring_again(core, result),
             Token::Nobody => {}
         }

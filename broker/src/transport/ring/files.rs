@@ -58,7 +58,7 @@ impl RingTransport {
     pub(super) fn start_read(&mut self, tag: u64, fd: RawFd, offset: u64, mut buf: IoBuf) {
         let size = buf.len().min(FILE_BYTES_MAX) as u32;
         let Some(address) = buf.as_mut_ptr() else {
-            self.report(Event::FileDone { tag, result: Err(libc::EFAULT), buf: Some(buf) });
+            self.table.report(Event::FileDone { tag, result: Err(libc::EFAULT), buf: Some(buf) });
             return;
         };
         let read = opcode::Read::new(Fd(fd), address, size).offset(offset);
@@ -72,12 +72,12 @@ impl RingTransport {
 
     fn start_file_op(&mut self, tag: u64, buf: Option<IoBuf>, entry: squeue::Entry) {
         let index = self.files.insert(tag, buf);
-        self.push(entry.user_data(Token::File(index).pack()));
+        self.kernel.push(entry.user_data(Token::File(index).pack()));
     }
 
     pub(super) fn file_done(&mut self, index: u32, result: i32) {
         let Some(FileOp { tag, buf }) = self.files.remove(index) else { return };
         let result = if result < 0 { Err(-result) } else { Ok(result as usize) };
-        self.report(Event::FileDone { tag, result, buf });
+        self.table.report(Event::FileDone { tag, result, buf });
     }
 }

@@ -5,48 +5,37 @@ mod buffers;
 mod completions;
 mod connections;
 mod files;
+mod kernel;
 mod preflight;
 mod setup;
 mod teardown;
 mod tokens;
 mod turn;
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use io_uring::types::{Fd, Timespec};
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{cqueue, opcode, squeue};
 
 use super::clock::monotonic_ns;
-use super::closing::Closing;
-use super::slot::Slots;
+use super::table::Table;
 use super::waker::{Bell, LocalWaker, RemoteWaker};
 use super::{Chunk, Close, Counters, Event, IoBuf, Options, Slot, Transport, Wait};
-use accepting::Listener;
+use accepting::{Listener, set_blocking};
 use buffers::Buffers;
-use connections::Connection;
 use files::Files;
+use kernel::Kernel;
 pub use preflight::{PreflightError, preflight};
 use tokens::Token;
 
 /// One core's ring and everything that is under way in it.
 pub struct RingTransport {
-    ring: IoUring,
-    buffers: Buffers,
-    connections: Slots<Connection>,
+    kernel: Kernel,
+    table: Table<Kernel>,
     listeners: Vec<Listener>,
     files: Files,
-    /// Operations that found the submission queue full, in order. Bounded by what can be under way: a receive, a
-    /// send and a cancellation per connection, and the callers' file operations and rings.
-    queued: VecDeque<squeue::Entry>,
-    events: VecDeque<Queued>,
-    /// Connections whose receive ended for want of buffers.
-    starved: VecDeque<Slot>,
-    closing: Closing,
-    /// Sends since the last submission that complete within it.
-    inline_sends: usize,
     /// The completions of one turn, kept for their memory.
     reaped: Vec<cqueue::Entry>,
     deadline: Option<u64>,
@@ -60,13 +49,6 @@ pub struct RingTransport {
     counters: Counters,
 }
 
-/// What waits for the caller.
-enum Queued {
-    Event(Event),
-    /// A connection in `Phase::HandedOver`; it stays until its event is taken, so that its earlier events find it.
-    HandOver(Slot),
-}
-
 /// Another core's ring, to send it a message.
 #[derive(Debug)]
 pub struct RingDoorbell(OwnedFd);
@@ -78,29 +60,10 @@ impl std::fmt::Debug for RingTransport {
 }
 
 impl RingTransport {
-    /// Queues an operation for the next submission.
-    fn push(&mut self, entry: squeue::Entry) {
-        if !self.queued.is_empty() || !self.push_now(&entry) {
-            self.queued.push_back(entry);
-        }
-    }
-
-    /// False when the submission queue is full.
-    fn push_now(&mut self, entry: &squeue::Entry) -> bool {
-        let mut submission = self.ring.submission();
-        // SAFETY: every entry is built in this module from descriptors and memory that `self` owns and keeps until
-        // the completion of the operation was reaped, or until the teardown saw the end of it.
-        unsafe { submission.push(entry) }.is_ok()
-    }
-
-    fn report(&mut self, event: Event) {
-        self.events.push_back(Queued::Event(event));
-    }
-
     /// The earliest moment at which the driver or the caller has something to do.
     fn next_deadline(&self) -> Option<u64> {
         let rests = self.listeners.iter().filter_map(Listener::rest_until);
-        rests.chain(self.closing.next()).chain(self.deadline).min()
+        rests.chain(self.table.next_deadline()).chain(self.deadline).min()
     }
 }
 
@@ -114,16 +77,10 @@ impl Transport for RingTransport {
         let bell = Bell::new(waker.clone())?;
         ring.submitter().register_eventfd(bell.eventfd().as_raw_fd())?;
         let mut transport = Self {
-            ring,
-            buffers,
-            connections: Slots::new(),
+            kernel: Kernel::new(ring, buffers),
+            table: Table::default(),
             listeners: Vec::new(),
             files: Files::default(),
-            queued: VecDeque::new(),
-            events: VecDeque::new(),
-            starved: VecDeque::new(),
-            closing: Closing::default(),
-            inline_sends: 0,
             reaped: Vec::with_capacity(turn::COMPLETIONS_PER_TURN_MAX),
             deadline: None,
             armed_deadline: None,
@@ -139,7 +96,7 @@ impl Transport for RingTransport {
     }
 
     fn doorbell(&self) -> io::Result<RingDoorbell> {
-        Ok(RingDoorbell(setup::duplicate_ring_descriptor(&self.ring)?))
+        Ok(RingDoorbell(setup::duplicate_ring_descriptor(&self.kernel.ring)?))
     }
 
     fn set_peers(&mut self, peers: Vec<Option<RingDoorbell>>) {
@@ -151,7 +108,7 @@ impl Transport for RingTransport {
         let token = Token::Rang(core as u32).pack();
         let message = opcode::MsgRingData::new(Fd(peer.0.as_raw_fd()), 0, Token::Doorbell.pack(), None);
         // Its completion matters only if it failed.
-        self.push(message.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(token));
+        self.kernel.push(message.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(token));
     }
 
     fn local_waker(&self) -> Rc<LocalWaker> {
@@ -171,35 +128,37 @@ impl Transport for RingTransport {
     }
 
     fn attach(&mut self, socket: OwnedFd) -> Slot {
-        self.take_over(socket)
+        // If this fails the socket is no socket, and the receive will say so.
+        let _ = set_blocking(&socket);
+        self.table.attach(&mut self.kernel, |_| socket)
     }
 
     fn send(&mut self, slot: Slot, bytes: Vec<u8>) {
-        self.start_send(slot, bytes);
+        self.table.send(&mut self.kernel, slot, bytes);
     }
 
     fn pause(&mut self, slot: Slot) {
-        self.set_paused(slot, true);
+        self.table.set_paused(&mut self.kernel, slot, true);
     }
 
     fn resume(&mut self, slot: Slot) {
-        self.set_paused(slot, false);
+        self.table.set_paused(&mut self.kernel, slot, false);
     }
 
     fn close(&mut self, slot: Slot, how: Close) {
-        self.start_close(slot, how);
+        self.table.close(&mut self.kernel, slot, how);
     }
 
     fn detach(&mut self, slot: Slot) {
-        self.start_detach(slot);
+        self.table.detach(&mut self.kernel, slot);
     }
 
     fn chunk(&self, chunk: &Chunk) -> &[u8] {
-        self.buffers.bytes(chunk)
+        self.kernel.buffers.bytes(chunk)
     }
 
     fn release(&mut self, chunk: Chunk) {
-        self.buffers.give_back(chunk.buffer);
+        self.kernel.buffers.release(chunk);
     }
 
     fn write_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf, dsync: bool) {
@@ -223,11 +182,16 @@ impl Transport for RingTransport {
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        self.next_event()
+        self.table.next_event(&mut self.kernel)
     }
 
     fn counters(&self) -> Counters {
-        self.counters
+        let (starved, partial_sends) = self.table.counts();
+        Counters { starved, partial_sends, ..self.counters }
+    }
+
+    fn check(&self) {
+        self.table.check();
     }
 
     async fn shutdown(mut self) {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use io_uring::opcode::AsyncCancel2;
 use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
 
-use super::super::slot::Slots;
-use super::super::{Close, monotonic_ns};
+use super::super::monotonic_ns;
 use super::RingTransport;
 use super::tokens::Token;
 use super::turn::{COMPLETIONS_PER_TURN_MAX, usual};
@@ -29,30 +28,27 @@ impl RingTransport {
 
     fn stop_everything(&mut self) {
         self.cancel_accepting();
-        let slots: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            self.start_close(slot, Close::Abort);
-        }
+        self.table.abort_all(&mut self.kernel);
         if self.armed_deadline.is_some() {
             let cancel = AsyncCancel2::new(CancelBuilder::user_data(Token::Timeout.pack())).build();
-            self.push(cancel.user_data(Token::Nobody.pack()));
+            self.kernel.push(cancel.user_data(Token::Nobody.pack()));
         }
     }
 
     fn is_under_way(&self) -> bool {
         self.files.is_under_way()
-            || !self.queued.is_empty()
+            || self.kernel.has_queued()
             || self.armed_deadline.is_some()
             || self.listeners.iter().any(|listener| listener.is_under_way())
-            || self.connections.iter().any(|(_, connection)| connection.is_under_way())
+            || self.table.is_under_way()
     }
 
     fn wait_a_little(&mut self) -> std::io::Result<()> {
-        self.fill_submission()?;
+        self.kernel.fill_submission()?;
         let timeout = Timespec::from(Duration::from_millis(10));
-        usual(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)))?;
+        usual(self.kernel.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)))?;
         while self.reap(COMPLETIONS_PER_TURN_MAX) > 0 {}
-        self.events.clear();
+        while self.table.next_event(&mut self.kernel).is_some() {}
         Ok(())
     }
 }
@@ -64,8 +60,8 @@ impl RingTransport {
         reason = "freeing what the kernel writes to would corrupt whatever comes there next"
     )]
     fn abandon(&mut self) {
-        self.buffers.leak();
-        std::mem::forget(std::mem::replace(&mut self.connections, Slots::new()));
+        self.kernel.buffers.leak();
+        std::mem::forget(std::mem::take(&mut self.table));
         std::mem::forget(std::mem::take(&mut self.files));
         std::mem::forget(std::mem::take(&mut self.armed_timespec));
     }

@@ -36,8 +36,9 @@ impl RingTransport {
         self.visit_glommio_if_due().await;
         let now = monotonic_ns();
         self.fire_timers(now);
-        self.feed_starved();
-        self.buffers.publish();
+        let buffers = self.kernel.buffers.available();
+        self.table.feed_starved(&mut self.kernel, buffers);
+        self.kernel.buffers.publish();
         let wait = if self.has_work() { Wait::No } else { wait };
         self.submit_and_wait(wait, now)?;
         let reaped = self.reap(COMPLETIONS_PER_TURN_MAX);
@@ -54,7 +55,7 @@ impl RingTransport {
 
     /// Something wants attention that no completion will announce.
     fn has_work(&mut self) -> bool {
-        !self.events.is_empty() || self.waker.is_rung() || !self.ring.completion().is_empty()
+        self.table.has_events() || self.waker.is_rung() || !self.kernel.ring.completion().is_empty()
     }
 
     /// Lets glommio run its tasks and look at its rings, if they have waited long enough.
@@ -76,15 +77,15 @@ impl RingTransport {
     fn fire_timers(&mut self, now: u64) {
         if self.deadline.is_some_and(|at| at <= now) {
             self.deadline = None;
-            self.report(Event::Timer);
+            self.table.report(Event::Timer);
         }
         self.end_accept_rests(now);
-        self.end_closing(now);
+        self.table.end_closing(&mut self.kernel);
     }
 
     /// The system call. Waits for the sends, which end within it, and for one thing more if the caller may wait.
     fn submit_and_wait(&mut self, wait: Wait, now: u64) -> io::Result<()> {
-        self.fill_submission()?;
+        self.kernel.fill_submission()?;
         let mut wait_ns = WAIT_NS_MAX;
         if let Some(at) = self.next_deadline() {
             wait_ns = wait_ns.min(at.saturating_sub(now));
@@ -95,10 +96,10 @@ impl RingTransport {
             Wait::Brief => wait_ns > 0,
             Wait::Block => wait_ns > 0 && !self.waker.has_work_outside(),
         };
-        let sends = std::mem::take(&mut self.inline_sends);
+        let sends = self.kernel.take_inline_sends();
         let want = sends + usize::from(waits);
         let nothing_to_do = want == 0 && {
-            let submission = self.ring.submission();
+            let submission = self.kernel.ring.submission();
             submission.is_empty() && !submission.taskrun() && !submission.cq_overflow()
         };
         if nothing_to_do {
@@ -107,23 +108,7 @@ impl RingTransport {
         self.counters.waits += u64::from(waits);
         let timeout = Timespec::from(Duration::from_nanos(wait_ns));
         let args = SubmitArgs::new().timespec(&timeout);
-        usual(self.ring.submitter().submit_with_args(want, &args))
-    }
-
-    /// Moves what waits into the submission queue, submitting whenever that is full. Whatever the kernel does not
-    /// take now waits for the next turn.
-    pub(super) fn fill_submission(&mut self) -> io::Result<()> {
-        while let Some(entry) = self.queued.pop_front() {
-            if self.push_now(&entry) {
-                continue;
-            }
-            self.queued.push_front(entry);
-            usual(self.ring.submit())?;
-            if self.ring.submission().is_full() {
-                break;
-            }
-        }
-        Ok(())
+        usual(self.kernel.ring.submitter().submit_with_args(want, &args))
     }
 
     /// Sleeps in glommio until the bell or a local waker rings.
@@ -133,14 +118,14 @@ impl RingTransport {
     /// stay set with nothing behind it.
     async fn park(&mut self) -> io::Result<()> {
         self.arm_timeout();
-        self.fill_submission()?;
-        usual(self.ring.submit())?;
-        self.ring.completion().enable_eventfd();
+        self.kernel.fill_submission()?;
+        usual(self.kernel.ring.submit())?;
+        self.kernel.ring.completion().enable_eventfd();
         fence(Ordering::SeqCst);
-        if self.ring.submission().taskrun() {
-            usual(self.ring.submit())?;
+        if self.kernel.ring.submission().taskrun() {
+            usual(self.kernel.ring.submit())?;
         }
-        if self.has_work() || !self.ring.submission().is_empty() {
+        if self.has_work() || !self.kernel.ring.submission().is_empty() {
             self.counters.last_looks += 1;
         } else {
             self.counters.parks += 1;
@@ -154,7 +139,7 @@ impl RingTransport {
 
     pub(super) fn mute_bell(&mut self) {
         if MUTE_BELL {
-            self.ring.completion().disable_eventfd();
+            self.kernel.ring.completion().disable_eventfd();
         }
     }
 
@@ -175,7 +160,7 @@ impl RingTransport {
             opcode::Timeout::new(timespec).flags(TimeoutFlags::ABS).build().user_data(token)
         };
         self.armed_deadline = Some(at);
-        self.push(entry);
+        self.kernel.push(entry);
     }
 }
 

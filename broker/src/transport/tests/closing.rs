@@ -15,6 +15,7 @@ on_both_drivers!(
     an_abort_ends_a_send_that_nobody_reads,
     a_peer_that_dies_in_mid_send_is_reported_once,
     resets_and_hasty_closes_leak_no_descriptor,
+    a_slot_is_free_only_when_its_end_was_taken,
     a_stopped_listener_is_gone,
     a_transport_can_be_dropped_with_everything_under_way,
 );
@@ -143,7 +144,7 @@ fn a_peer_that_dies_in_mid_send_is_reported_once<T: Transport>() {
                 transport.close(slot, Close::Flush);
                 false
             }
-            Event::EndOfInput { .. } => false,
+            Event::EndOfInput { .. } | Event::Taken { .. } => false,
             Event::Closed { .. } => true,
             event => panic!("{event:?}"),
         })
@@ -190,6 +191,25 @@ fn resets_and_hasty_closes_leak_no_descriptor<T: Transport>() {
         assert_eq!(sockets_of_port(address.port()), 1, "only the listener");
         transport.shutdown().await;
         assert_eq!(sockets_of_port(address.port()), 0);
+    });
+}
+
+fn a_slot_is_free_only_when_its_end_was_taken<T: Transport>() {
+    run(async |mut transport: T| {
+        let (_peer, old) = connection(&mut transport);
+        transport.turn(Wait::Brief).await.unwrap();
+        transport.close(old, Close::Abort);
+        // Time enough for the end to be queued; nobody takes it.
+        for _ in 0..5 {
+            transport.turn(Wait::Brief).await.unwrap();
+            transport.check();
+        }
+        let (_other_peer, other) = connection(&mut transport);
+        assert_ne!(other.index, old.index, "the caller has not heard of the end");
+        turn_until(&mut transport, |_, event| matches!(event, Event::Closed { slot } if slot == old)).await;
+        let (_third_peer, third) = connection(&mut transport);
+        assert_eq!(third.index, old.index);
+        assert_ne!(third.generation, old.generation);
     });
 }
 

@@ -53,9 +53,11 @@ pub(super) async fn turn_until<T: Transport>(transport: &mut T, mut done: impl F
     let mut over = false;
     while !over {
         transport.turn(Wait::Block).await.unwrap();
+        transport.check();
         while let Some(event) = transport.poll_event() {
             over |= done(transport, event);
         }
+        transport.check();
     }
 }
 
@@ -121,6 +123,7 @@ impl Echo {
                 transport.release(chunk);
                 self.progress(transport, slot);
             }
+            Event::Taken { .. } => {}
             Event::Sent { slot, buffer } => {
                 assert!(buffer.is_empty());
                 self.out.entry(slot).or_default().sending = false;

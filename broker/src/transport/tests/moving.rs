@@ -16,6 +16,7 @@ on_both_drivers!(
     a_send_under_way_is_finished_before_the_move,
     a_connection_can_be_closed_while_it_is_leaving,
     a_peer_that_closes_during_the_move_is_noticed_after_it,
+    a_connection_reset_while_it_is_leaving_is_closed_and_not_moved,
 );
 
 /// What moves: the socket, what it received while leaving, and how many bytes were seen so far.
@@ -145,6 +146,7 @@ fn a_send_under_way_is_finished_before_the_move<T: Transport>() {
         let mut seen = Vec::new();
         turn_until(&mut transport, |_, event| {
             seen.push(match event {
+                Event::Taken { .. } => return false,
                 Event::Sent { .. } => "sent",
                 Event::Detached { .. } => "detached",
                 event => panic!("{event:?}"),
@@ -211,5 +213,45 @@ fn a_peer_that_closes_during_the_move_is_noticed_after_it<T: Transport>() {
         .await;
         transport.attach(moved.unwrap());
         turn_until(&mut transport, |_, event| matches!(event, Event::EndOfInput { .. })).await;
+    });
+}
+
+/// The reset and the end of the receive race: it is found out either here or by whom the socket is given to, and never
+/// by both.
+fn a_connection_reset_while_it_is_leaving_is_closed_and_not_moved<T: Transport>() {
+    run(async |mut transport: T| {
+        let mut failed = 0;
+        for round in 0..60 {
+            let (peer, slot) = connection(&mut transport);
+            transport.turn(Wait::No).await.unwrap();
+            reset_on_close(&peer);
+            if round % 2 == 0 {
+                transport.detach(slot);
+                drop(peer);
+            } else {
+                drop(peer);
+                transport.detach(slot);
+            }
+            let mut over = false;
+            let mut broken = false;
+            turn_until(&mut transport, |transport, event| match event {
+                Event::Failed { .. } => {
+                    assert!(!over, "it has left already");
+                    failed += 1;
+                    broken = true;
+                    transport.close(slot, Close::Flush);
+                    false
+                }
+                Event::Detached { .. } => {
+                    assert!(!broken, "a broken connection stays");
+                    over = true;
+                    true
+                }
+                Event::Closed { .. } => broken,
+                event => panic!("{event:?}"),
+            })
+            .await;
+        }
+        eprintln!("{failed} of 60 failed here");
     });
 }

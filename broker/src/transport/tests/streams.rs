@@ -17,6 +17,7 @@ on_both_drivers!(
     a_half_closed_peer_still_gets_everything,
     four_buffers_are_slow_but_correct,
     a_peer_that_does_not_read_disturbs_nobody,
+    what_a_slow_peer_takes_is_told,
     a_paused_connection_is_not_read_and_resumes_without_loss,
     a_pause_in_mid_stream_loses_nothing,
     a_buffer_sent_comes_back_for_reuse,
@@ -185,6 +186,53 @@ fn a_peer_that_does_not_read_disturbs_nobody<T: Transport>() {
         turn_until(&mut transport, |_, event| matches!(event, Event::Sent { slot, .. } if slot == slow_slot))
             .await;
         assert!(reader.join().unwrap() == patterned(SIZE));
+    });
+}
+
+fn what_a_slow_peer_takes_is_told<T: Transport>() {
+    const SIZE: usize = 24_000_000;
+    run(async |mut transport: T| {
+        let (mut slow, slot) = connection(&mut transport);
+        transport.send(slot, patterned(SIZE));
+        let (mut taken, mut came) = (0, 0);
+        // What fits into the kernel's buffers goes; then nothing until the peer reads.
+        loop {
+            let before = taken;
+            for _ in 0..20 {
+                transport.turn(Wait::Brief).await.unwrap();
+                while let Some(event) = transport.poll_event() {
+                    match event {
+                        Event::Taken { bytes, .. } => taken += bytes,
+                        event => panic!("{event:?}"),
+                    }
+                }
+            }
+            if taken == before {
+                break;
+            }
+        }
+        assert!(taken < SIZE);
+        let mut reports = 0;
+        let mut piece = vec![0; 500_000];
+        let mut sent = false;
+        while !sent {
+            slow.read_exact(&mut piece).unwrap();
+            assert!(piece.iter().enumerate().all(|(at, byte)| *byte == pattern(came + at)));
+            came += piece.len();
+            transport.turn(Wait::Brief).await.unwrap();
+            while let Some(event) = transport.poll_event() {
+                match event {
+                    Event::Taken { bytes, .. } => {
+                        taken += bytes;
+                        reports += 1;
+                    }
+                    Event::Sent { .. } => sent = true,
+                    event => panic!("{event:?}"),
+                }
+            }
+            assert!(taken < SIZE, "the last part is told by `Sent`");
+        }
+        assert!(reports >= 5, "{reports}");
     });
 }
 
