@@ -5,5 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod attention;
 pub mod cluster;
+pub mod history;
+pub mod number;
 pub mod poll;
