@@ -44,4 +44,4 @@ pub use host::{default_node_id, hostname};
 pub use number::{parse_bool, parse_int};
 pub use parsed::{Parsed, Source, start};
 pub use stop::{Program, Stop};
-pub use value::{Rendered, Value, json_string, json_strings};
+pub use value::{Rendered, Value, json_strings};

@@ -1,6 +1,6 @@
 //! Values of options: how a text of the command line becomes one, and how `/config` shows it.
 
-use std::fmt::Write;
+use nsq_protocol::json::push_string;
 
 use crate::duration::parse_duration;
 use crate::flag::{Kind, Word};
@@ -152,27 +152,14 @@ fn parse_bool_or(words: &[Word], text: &str) -> Result<i64, ValueError> {
 
 /// A JSON array of strings.
 pub fn json_strings(list: &[String]) -> String {
-    format!("[{}]", list.iter().map(|text| json_string(text)).collect::<Vec<_>>().join(","))
-}
-
-/// A JSON string, with the characters escaped that Go's encoder escapes: `<`, `>` and `&` among them.
-pub fn json_string(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + 2);
-    json.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                let _ = write!(json, "\\u{:04x}", u32::from(c));
-            }
-            _ => json.push(c),
+    let mut json = String::from("[");
+    for (index, text) in list.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
         }
+        push_string(&mut json, text);
     }
-    json.push('"');
+    json.push(']');
     json
 }
 

@@ -5,34 +5,35 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::response::Response;
-use hyper::body::Frame;
+use bytes::Bytes;
+use http_body_util::Either;
+use hyper::body::{Body, Frame};
+use nsq_http::reply;
 
-use super::answer;
+use super::{Answer, whole};
 use crate::limits::DEBUG_PIECE_SIZE;
 use crate::registry::DebugCursor;
 use crate::shared::Shared;
 
 /// The answer; what fits one piece is sent as a whole.
-pub(super) fn answer(shared: &Arc<Shared>) -> Response {
+pub(super) fn answer(shared: &Arc<Shared>) -> Answer {
     let mut first = String::new();
     let next = shared.registry().push_debug(&mut first, DebugCursor::default(), DEBUG_PIECE_SIZE);
     if next.is_none() {
-        return answer::json(Bytes::from(first));
+        return whole(reply::json(first));
     }
     let ready = Some(Bytes::from(first));
-    answer::json(Body::new(Pieces { shared: Arc::clone(shared), ready, next }))
+    reply::json("").map(|_| Either::Right(Pieces { shared: Arc::clone(shared), ready, next }))
 }
 
 /// With thousands of peers the whole would be tens of megabytes, and making it would hold up everybody.
-struct Pieces {
+pub(super) struct Pieces {
     shared: Arc<Shared>,
     ready: Option<Bytes>,
     next: Option<DebugCursor>,
 }
 
-impl HttpBody for Pieces {
+impl Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
