@@ -9,7 +9,7 @@ use crate::client::connection::Connection;
 use crate::client::replies::{Answer, PublishVerb};
 use crate::client::settings::Delivery;
 use crate::core::engine::Engine;
-use crate::core::publish::Publish;
+use crate::core::publication::Publish;
 use crate::transport::Slot;
 
 impl Engine {

@@ -5,7 +5,7 @@ use nsq_queue::Waiter;
 use crate::client::connection::Connection;
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
-use crate::core::publish::{Publish, WAITER_IS_REQUEST, refusal};
+use crate::core::publication::{Publish, Sized, WAITER_IS_REQUEST, append_sized, refusal};
 use crate::mesh::message::{CoreMessage, Forward, ForwardItem, RemoteReply};
 use crate::mesh::request::Response;
 use crate::transport::Slot;
@@ -112,27 +112,5 @@ impl Engine {
             connection.dirty = true;
             self.dirty.push(slot);
         }
-    }
-}
-
-pub(super) fn append_sized<'a>(out: &mut Vec<u8>, bodies: impl Iterator<Item = &'a [u8]>) {
-    for body in bodies {
-        out.extend_from_slice(&(body.len() as u32).to_be_bytes());
-        out.extend_from_slice(body);
-    }
-}
-
-/// Bodies that lie one behind the other, each with its size as u32 before it.
-#[derive(Clone)]
-pub(super) struct Sized<'a>(pub(super) &'a [u8]);
-
-impl<'a> Iterator for Sized<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (size, rest) = self.0.split_first_chunk()?;
-        let (body, rest) = rest.split_at_checked(u32::from_be_bytes(*size) as usize)?;
-        self.0 = rest;
-        Some(body)
     }
 }

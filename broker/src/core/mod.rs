@@ -15,7 +15,7 @@
 //! | `turn` | one turn: events, messages, timers, outputs, flush |
 //! | `engine`, `action` | the state of a core, without IO; what it wants from the transport |
 //! | `receive`, `commands` | bytes to commands; what each does |
-//! | `publish`, `forward` | at the topic's core; to and for other cores |
+//! | `publication`, `publish`, `forward` | a publishing command; at the topic's core; to and for other cores |
 //! | `subscribe`, `moving`, `accept` | SUB and its end; to another core; accepted and adopted connections |
 //! | `backpressure`, `delayed`, `release` | who waits for the log, what waits, who goes on |
 //! | `outputs`, `flush` | what the queue wants; one send per touched connection |
@@ -44,6 +44,7 @@ mod moving;
 mod outputs;
 mod pending;
 mod phase;
+mod publication;
 mod publish;
 mod receive;
 mod records;

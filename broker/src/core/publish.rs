@@ -4,41 +4,20 @@
 //! answer OK. That happens in `settle`, when the log's completion has gone through the queue.
 
 use bytes::{Bytes, BytesMut};
-use nsq_protocol::error::cause;
+use nsq_protocol::MessageId;
 use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
-use nsq_protocol::{MessageId, WireError};
 use nsq_queue::{Batch, Input, TopicKey, Waiter};
 
 use crate::client::connection::{Connection, Hold};
-use crate::client::replies::{Answer, PublishVerb};
+use crate::client::replies::PublishVerb;
 use crate::client::suspended::Suspended;
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of, topic_id};
 use crate::core::pending::Requester;
-use crate::core::release::suspend;
+use crate::core::publication::{Publish, Refused, WAITER_IS_REQUEST, refusal, suspend};
 use crate::mesh::request::{Request, Response};
 use crate::transport::Slot;
-
-/// Marks a [`Waiter`] that is a request of [`super::pending::PendingRequests`], not a connection. Slots never have this bit.
-pub(super) const WAITER_IS_REQUEST: u64 = 1 << 63;
-
-/// One publishing command, without its bodies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Publish<'a> {
-    pub(super) topic: &'a str,
-    pub(super) verb: PublishVerb,
-    /// Delay in milliseconds, 0 for none.
-    pub(super) defer_ms: u32,
-    /// Number of messages, at least one.
-    pub(super) count: u32,
-    /// Bytes of all bodies.
-    pub(super) body_bytes: u64,
-}
-
-/// The publish was not taken: its topic is going away, or its log takes no more.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refused;
 
 impl Engine {
     /// A publishing command of one of this core's connections.
@@ -221,14 +200,4 @@ impl Engine {
     pub(super) fn count_publish(&self, connection: &mut Connection, publish: &Publish<'_>) {
         connection.count_published(publish.topic, u64::from(publish.count));
     }
-}
-
-/// The error frame for a publish that was not taken.
-pub(super) fn refusal(verb: PublishVerb) -> Answer {
-    let error = match verb {
-        PublishVerb::Pub => WireError::pub_failed(cause::EXITING),
-        PublishVerb::Mpub => WireError::mpub_failed(cause::EXITING),
-        PublishVerb::Dpub => WireError::dpub_failed(cause::EXITING),
-    };
-    Answer::last(&error)
 }

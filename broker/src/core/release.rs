@@ -3,8 +3,7 @@
 use crate::client::connection::{Connection, Hold};
 use crate::client::suspended::Suspended;
 use crate::core::engine::Engine;
-use crate::core::forward::{Sized, append_sized};
-use crate::core::publish::Publish;
+use crate::core::publication::{Publish, Sized};
 use crate::mesh::request::Response;
 use crate::transport::Slot;
 
@@ -44,17 +43,5 @@ impl Engine {
                 self.subscribe_to(slot, connection, topic, channel, again);
             }
         }
-    }
-}
-
-pub(super) fn suspend<'a>(publish: &Publish<'_>, bodies: impl Iterator<Item = &'a [u8]>) -> Suspended {
-    let mut messages = Vec::with_capacity(publish.body_bytes as usize + 4 * publish.count as usize);
-    append_sized(&mut messages, bodies);
-    Suspended::Publish {
-        topic: publish.topic.to_owned(),
-        verb: publish.verb,
-        defer_ms: publish.defer_ms,
-        messages,
-        count: publish.count,
     }
 }

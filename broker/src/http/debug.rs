@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::body::{BodyError, RequestBody};
-use super::routes::Request;
+use super::request::Request;
 use nsq_http::Query;
 use nsq_http::reply::{self, ApiError, Reply};
 

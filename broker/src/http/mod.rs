@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `accept` | the accept loop and the stop |
 //! | `connection`, `stream`, `deadline` | one connection, its socket, its deadlines |
-//! | `routes`, `query`, `body`, `reply` | paths, arguments, request bodies, responses |
+//! | `request`, `routes`, `body` | a request with its context, paths, request bodies |
 //! | `publish`, `objects`, `info`, `stats`, `options`, `debug` | the endpoints, a family each |
 
 mod accept;
@@ -20,6 +20,7 @@ mod info;
 mod objects;
 mod options;
 mod publish;
+mod request;
 mod routes;
 mod stats;
 mod stream;

@@ -2,7 +2,7 @@
 
 use nsq_protocol::names;
 
-use super::routes::Request;
+use super::request::Request;
 use crate::mesh::request::{Request as CoreRequest, Response as CoreResponse};
 use nsq_http::Query;
 use nsq_http::reply::{self, ApiError, Reply};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::body::{BodyError, RequestBody};
 use super::objects::topic_name;
-use super::routes::Request;
+use super::request::Request;
 use crate::mesh::request::{Request as CoreRequest, Response as CoreResponse};
 use nsq_http::Query;
 use nsq_http::reply::{self, ApiError, Reply};

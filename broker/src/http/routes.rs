@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use hyper::http::request::Parts;
-use nsq_http::{ApiError, Found, Query, Reply, Route, Router};
+use nsq_http::{ApiError, Found, Reply, Route, Router};
 
 use super::body::RequestBody;
+use super::request::Request;
 use super::{HttpContext, debug, info, objects, options, publish, stats};
 use objects::{ChannelAction, TopicAction};
 
@@ -63,19 +64,6 @@ const ROUTES: &[Route<Endpoint>] = &[
 ];
 
 static ROUTER: LazyLock<Router<Endpoint>> = LazyLock::new(|| Router::new("", ROUTES));
-
-/// A request on its way into a handler.
-pub(super) struct Request<'a> {
-    pub(super) context: &'a HttpContext,
-    pub(super) head: &'a Parts,
-}
-
-impl<'a> Request<'a> {
-    /// The arguments in the query.
-    pub(super) fn query(&self) -> Result<Query<'a>, ApiError> {
-        Ok(Query::parse(self.head.uri.query().unwrap_or_default().as_bytes())?)
-    }
-}
 
 /// Answers one request. Reads as much of `body` as the endpoint needs.
 pub(super) async fn dispatch(context: &HttpContext, head: &Parts, body: &mut RequestBody) -> Reply {

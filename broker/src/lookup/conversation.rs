@@ -1,7 +1,8 @@
 //! One TCP connection to an nsqlookupd: commands out, replies in, each within its time.
 
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
-use std::{fmt, io};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;

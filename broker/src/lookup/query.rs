@@ -3,9 +3,10 @@
 //! HTTP/1.0 on a connection of its own: topics are made rarely, and without chunks, keep-alive and redirects there is
 //! little left to get wrong. An nsqlookupd that answers over HTTPS only cannot be asked: there is no TLS here yet.
 
+use std::fmt;
 use std::fmt::Write as _;
+use std::io;
 use std::time::Duration;
-use std::{fmt, io};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;

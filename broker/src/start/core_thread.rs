@@ -1,10 +1,10 @@
 //! One thread per core: its executor, the recovery of its shards, its loop.
 
 use std::cell::RefCell;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
-use std::{fmt, io};
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning, PoolPlacement};
 use nsq_flags::{info, warn};
@@ -20,6 +20,7 @@ use crate::mesh::handle::{CoreHandle, Inbox};
 use crate::mesh::message::CoreMessage;
 use crate::mesh::placement::Placement;
 use crate::mesh::process::Process;
+use crate::start::error::CoreError;
 use crate::transport::{Options, RemoteWaker, Transport};
 
 /// What glommio's reactor may pin. Its default is 10 MiB for each executor, for buffers that we do not use.
@@ -63,29 +64,8 @@ pub struct CoreParts {
     /// Tells how the start went.
     pub started: mpsc::Sender<Result<RemoteWaker, CoreError>>,
     /// Says that every core has started. Its other end is dropped when one has not.
-    pub go: mpsc::Receiver<()>,
+    pub may_start: mpsc::Receiver<()>,
 }
-
-/// Why a core could not start or go on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CoreError {
-    /// Its logs.
-    Log(WalError),
-    /// Its executor, ring or sockets.
-    System(&'static str, io::Error),
-}
-
-impl fmt::Display for CoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CoreError::Log(error) => write!(f, "failed to open the log - {error}"),
-            CoreError::System(what, error) => write!(f, "{what} - {error}"),
-        }
-    }
-}
-
-impl std::error::Error for CoreError {}
 
 /// Doorbells on their way from the cores that own them to the cores that ring them: `[of][for]`.
 pub struct Doorbells<T: Transport>(Mutex<Vec<Vec<Option<T::Doorbell>>>>);
@@ -133,7 +113,7 @@ pub fn spawn<T: Transport + 'static>(
 }
 
 async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -> LastFrames {
-    let CoreParts { id, mesh, tcp, http, started, go, .. } = parts;
+    let CoreParts { id, mesh, tcp, http, started, may_start, .. } = parts;
     let ready = open_logs(&common, id).map_err(CoreError::Log).and_then(|logs| {
         let transport = open_transport(&common, id)?;
         let waker = transport.remote_waker().map_err(|error| CoreError::System("eventfd", error))?;
@@ -150,7 +130,7 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -
         }
     };
     // Blocks the executor, which has nothing else to do yet.
-    if go.recv().is_err() {
+    if may_start.recv().is_err() {
         transport.shutdown().await;
         return Vec::new();
     }

@@ -1,11 +1,16 @@
 //! The data directory belongs to one broker at a time.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
+use nsq_wal::{DataDir, DataDirOptions, Disk};
 use rustix::fs::{FlockOperation, flock};
+
+use crate::config::Config;
+use crate::start::error::{LockError, StartError};
 
 /// A killed broker's ring can keep the directory locked until its last write has ended.
 const LOCK_TRIES: u32 = 5;
@@ -16,34 +21,6 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 pub struct DataPathLock {
     _directory: File,
 }
-
-/// Why a data directory could not be locked. The texts are those that NSQ's operators know.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LockError {
-    /// It could not be opened.
-    Open(PathBuf, io::Error),
-    /// Somebody else has it.
-    Locked(PathBuf, io::Error),
-}
-
-impl fmt::Display for LockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LockError::Open(path, error) => {
-                write!(f, "open {}: {}", path.display(), errno_text(error))
-            }
-            LockError::Locked(path, error) => write!(
-                f,
-                "cannot flock directory {} - {} (possibly in use by another instance of nsqd)",
-                path.display(),
-                errno_text(error)
-            ),
-        }
-    }
-}
-
-impl std::error::Error for LockError {}
 
 /// Takes the exclusive lock on `path` without waiting for its owner to leave.
 pub fn lock(path: &Path) -> Result<DataPathLock, LockError> {
@@ -61,15 +38,13 @@ pub fn lock(path: &Path) -> Result<DataPathLock, LockError> {
     }
 }
 
-/// The operating system's sentence without Rust's `(os error N)`, in lower case as C and Go programs print it.
-pub fn errno_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
+/// Opens the data directory, or makes it with `shards` shards.
+pub(super) fn open_data(disk: &Arc<dyn Disk>, config: &Config, shards: u16) -> Result<DataDir, StartError> {
+    let mut entropy = [0; 32];
+    let filled = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut entropy));
+    filled.map_err(|error| StartError::System("/dev/urandom", error))?;
+    let options = DataDirOptions { shard_count_if_new: shards, node_id: config.node_id, entropy };
+    DataDir::open(disk, &config.data_path, &options).map_err(StartError::Log)
 }
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nsq_flags::address::{Endpoint, join_host_port, socket_addresses};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::config::Config;
 use crate::mesh::process::Address;
+use crate::start::error::StartError;
 
 /// Connections that the kernel keeps for us between two turns of the loop.
 const BACKLOG: i32 = 4096;
@@ -98,6 +101,39 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     socket.listen(BACKLOG)?;
     let local = socket.local_addr()?.as_socket().unwrap_or(address);
     Ok(Listener { socket: socket.into(), address: Address::Tcp(local) })
+}
+
+/// The sockets that clients come to.
+pub(super) struct Listeners {
+    pub(super) tcp: Listener,
+    pub(super) http: Option<Listener>,
+}
+
+impl Listeners {
+    /// Binds what is configured.
+    pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
+        let tcp = bind(&config.tcp_address)?;
+        let http = config.http_address.as_ref().map(bind).transpose()?;
+        Ok(Self { tcp, http })
+    }
+}
+
+fn bind(endpoint: &Endpoint) -> Result<Listener, StartError> {
+    let listen = |error| StartError::Listen { address: address_text(endpoint), error };
+    match endpoint {
+        Endpoint::Unix(path) => Listener::unix(Path::new(path)).map_err(listen),
+        Endpoint::Tcp { host, port } => {
+            let addresses = socket_addresses(host, *port).map_err(listen)?;
+            Listener::tcp(&addresses).map_err(listen)
+        }
+    }
+}
+
+fn address_text(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Unix(path) => path.clone(),
+        Endpoint::Tcp { host, port } => join_host_port(host, *port),
+    }
 }
 
 #[cfg(test)]

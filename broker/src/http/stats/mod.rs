@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use nsq_protocol::limits::NSQ_VERSION;
 
-use super::routes::Request;
+use super::request::Request;
 use super::{HttpContext, info};
 use crate::clock;
 use crate::config::PROGRAM;
