@@ -11,6 +11,7 @@
 //! | `stats` | figures |
 //! | `transport` | sockets and files on the core's own ring; the only unsafe code |
 //! | `config` | every flag, its default, its check |
+//! | `limits` | every bound, with its reason |
 //!
 //! A PUB enters by `transport`, is read in `client`, carried out in `core`, crosses `mesh` if its topic lives elsewhere,
 //! and leaves the way it came.
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod http;
+pub mod limits;
 pub mod lookup;
 pub mod mesh;
 pub mod start;
