@@ -9,7 +9,7 @@
 //! | `mesh` | what cores say to each other, and what all of them see |
 //! | `client` | one connection: bytes in, bytes out |
 //! | `stats` | figures |
-//! | `transport` | sockets and files on the core's own ring; the only unsafe code |
+//! | `transport` | sockets and files on the core's own ring; unsafe code is here, and at one listener in `http` |
 //! | `config` | every flag, its default, its check |
 //! | `limits` | every bound, with its reason |
 //!

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use nsq_queue::Input;
-use nsq_wal::{Event, Io, IoDone, IoTag, ReadBuf};
+use nsq_wal::{ColdJob, Event, Io, IoDone, IoTag, ReadBuf};
 
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of, topic_key};
@@ -103,7 +103,10 @@ impl Engine {
                     Io::Cold { tag, job } => {
                         let disk = self.disk.clone();
                         let handle = handle.clone();
-                        let prompt = handle.work_outside();
+                        // Commits wait for a name, and deliveries for what is read back. Everything else has time, and
+                        // is under way so often that the loop would hardly wait in its ring any more.
+                        let waited_for = matches!(job, ColdJob::Rename { .. } | ColdJob::Open { .. });
+                        let prompt = waited_for.then(|| handle.work_outside());
                         glommio::spawn_local(async move {
                             let _prompt = prompt;
                             let result = glommio::executor().spawn_blocking(move || disk.run(&job)).await;

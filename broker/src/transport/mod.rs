@@ -53,6 +53,10 @@ pub const CHUNK_BYTES: usize = 16 * 1024;
 /// busy core becomes idle.
 pub const WAIT_NS_MAX: u64 = 1_000_000;
 
+/// The same while something under way in glommio is to be heard of promptly, in nanoseconds: long enough for a busy
+/// core to stay in its ring, where waiting is cheap, and short for who waits for a file's name or an answer over HTTP.
+const OUTSIDE_WAIT_NS_MAX: u64 = 150_000;
+
 /// Longest time between two visits to glommio's reactor on a busy core, in nanoseconds.
 const YIELD_NS_MAX: u64 = 500_000;
 

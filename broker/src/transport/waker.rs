@@ -13,9 +13,10 @@
 //! the first place. The loop visits the reactor every 500 µs by itself and does not need the preempt timer.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -26,6 +27,37 @@ use rustix::event::{EventfdFlags, eventfd};
 
 /// Longest sleep of an executor. Two wake-ups of some 30 µs per second do not show in an idle core's CPU time.
 const RESCUE: Duration = Duration::from_millis(500);
+
+/// The shortest timer that glommio does not take for expired at once, where the clock is quick.
+const REACTOR_VISIT: Duration = Duration::from_nanos(400);
+
+/// Attempts at a visit, each with a timer four times as long as the one before: the last waits for 400 µs.
+const REACTOR_VISIT_TRIES: u32 = 6;
+
+/// Lets glommio run its tasks and look at its rings. Waiting for a timer empties the executor's run queue and visits
+/// its reactor, which neither a self-wake nor a timer of zero does. Says whether it happened.
+pub(super) async fn visit_reactor() -> bool {
+    wait_for_once(Timer::new).await
+}
+
+/// A timer that is over when it is looked at for the first time was waited for by nobody. That happens where reading
+/// the clock takes long, or when the thread was descheduled just there.
+async fn wait_for_once<F: Future>(timer: impl Fn(Duration) -> F) -> bool {
+    for attempt in 0..REACTOR_VISIT_TRIES {
+        let mut timer = pin!(timer(REACTOR_VISIT * 4_u32.pow(attempt)));
+        let mut waited = false;
+        poll_fn(|context| {
+            let polled = timer.as_mut().poll(context);
+            waited |= polled.is_pending();
+            polled.map(|_| ())
+        })
+        .await;
+        if waited {
+            return true;
+        }
+    }
+    false
+}
 
 /// Wakes the loop of this core from a task of the same executor. Owned by the core; nothing to clean up.
 #[derive(Debug, Default)]
@@ -52,8 +84,8 @@ impl LocalWaker {
         self.tasks_wait.set(true);
     }
 
-    /// While the guard lives, something under way in glommio is worth a prompt wake-up, so an idle loop parks at
-    /// once instead of waiting in its ring first.
+    /// While the guard lives, something under way in glommio is worth a prompt wake-up, so an idle loop waits in its
+    /// ring only for [`OUTSIDE_WAIT_NS_MAX`](super::OUTSIDE_WAIT_NS_MAX) before it parks.
     pub fn work_outside(self: &Rc<Self>) -> WorkOutside {
         self.outside.set(self.outside.get() + 1);
         WorkOutside(self.clone())
@@ -197,4 +229,36 @@ async fn listen(eventfd: OwnedFd, waker: Rc<LocalWaker>, stop: Rc<Cell<bool>>) {
     }
     // The descriptor goes with the file if this fails.
     let _ = file.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_that_nobody_waited_for_is_no_visit() {
+        glommio::LocalExecutorBuilder::new(glommio::Placement::Unbound)
+            .io_memory(64 * 1024)
+            .ring_depth(64)
+            .make()
+            .unwrap()
+            .run(async {
+                // A clock so slow that only timers from 20 µs on are still to come when they are looked at.
+                let slow = |shortest| {
+                    move |timer: Duration| {
+                        let mut ready = timer < shortest;
+                        poll_fn(move |context| {
+                            if std::mem::replace(&mut ready, true) {
+                                return Poll::Ready(());
+                            }
+                            context.waker().wake_by_ref();
+                            Poll::Pending
+                        })
+                    }
+                };
+                assert!(wait_for_once(slow(Duration::from_micros(20))).await);
+                assert!(!wait_for_once(slow(Duration::from_secs(1))).await);
+                assert!(visit_reactor().await);
+            });
+    }
 }

@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use glommio::timer::Timer;
 
+use super::super::waker::visit_reactor;
 use super::super::{Event, WAIT_NS_MAX, Wait, YIELD_NS_MAX, monotonic_ns};
 use super::PlainTransport;
 
 /// Connections visited per turn.
 const VISITS_PER_TURN_MAX: usize = 128;
-
-/// The shortest timer that glommio does not take for expired at once: waiting for it visits the reactor.
-const REACTOR_VISIT: Duration = Duration::from_nanos(400);
 
 /// A sleep without deadline; long, because glommio's timers have no "never".
 const SLEEP_NS_MAX: u64 = 3_600_000_000_000;
@@ -22,8 +20,9 @@ const SLEEP_NS_MAX: u64 = 3_600_000_000_000;
 impl PlainTransport {
     pub(super) async fn one_turn(&mut self, wait: Wait) {
         self.counters.turns += 1;
-        self.visit_glommio_if_due().await;
+        // First of all what the last turn has sent: it must not stand behind whatever glommio's tasks do.
         self.look_around();
+        self.visit_glommio_if_due().await;
         if !self.has_work() {
             match wait {
                 Wait::No => self.visit_glommio().await,
@@ -81,8 +80,9 @@ impl PlainTransport {
 
     async fn visit_glommio(&mut self) {
         self.counters.yields += 1;
-        Timer::new(REACTOR_VISIT).await;
-        self.last_yield = monotonic_ns();
+        if visit_reactor().await {
+            self.last_yield = monotonic_ns();
+        }
     }
 
     /// Sleeps until somebody wakes the loop, a timer is due, or `ns_max` have passed.

@@ -11,20 +11,16 @@ use std::io;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
-use glommio::timer::Timer;
 use io_uring::types::{SubmitArgs, TimeoutFlags, Timespec};
 use io_uring::{opcode, squeue};
 
-use super::super::{Event, WAIT_NS_MAX, Wait, YIELD_NS_MAX, monotonic_ns};
+use super::super::waker::visit_reactor;
+use super::super::{Event, OUTSIDE_WAIT_NS_MAX, WAIT_NS_MAX, Wait, YIELD_NS_MAX, monotonic_ns};
 use super::RingTransport;
 use super::tokens::Token;
 
 /// Completions taken in per turn. A flood of input leaves the caller time for everything else.
 pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 512;
-
-/// The shortest timer that glommio does not take for expired at once. Waiting for it empties the executor's run
-/// queue and visits its reactor, which neither a self-wake nor a timer of zero does.
-const REACTOR_VISIT: Duration = Duration::from_nanos(400);
 
 /// The bell is muted while the core is awake, to spare the kernel the ringing. Whether un-muting is ordered before
 /// the last look is clear only where an atomic read-modify-write is a full barrier; elsewhere the bell stays on.
@@ -33,7 +29,7 @@ const MUTE_BELL: bool = cfg!(target_arch = "x86_64");
 impl RingTransport {
     pub(super) async fn one_turn(&mut self, wait: Wait) -> io::Result<()> {
         self.counters.turns += 1;
-        self.visit_glommio_if_due().await;
+        self.visit_glommio_if_due().await?;
         let now = monotonic_ns();
         self.fire_timers(now);
         let buffers = self.kernel.buffers.available();
@@ -58,20 +54,23 @@ impl RingTransport {
         self.table.has_events() || self.waker.is_rung() || !self.kernel.ring.completion().is_empty()
     }
 
-    /// Lets glommio run its tasks and look at its rings, if they have waited long enough.
-    async fn visit_glommio_if_due(&mut self) {
+    /// Lets glommio run its tasks and look at its rings, if they have waited long enough. What the last turn has sent
+    /// and written goes to the kernel first: it must not stand behind whatever those tasks do.
+    async fn visit_glommio_if_due(&mut self) -> io::Result<()> {
         let preempted = glommio::executor().need_preempt();
         let tasks_wait = self.waker.take_tasks_wait();
         if !preempted && !tasks_wait && monotonic_ns() < self.last_yield + YIELD_NS_MAX {
-            return;
+            return Ok(());
         }
+        self.kernel.submit()?;
         self.counters.yields += 1;
         if preempted {
             glommio::executor().yield_if_needed().await;
-        } else {
-            Timer::new(REACTOR_VISIT).await;
+            self.last_yield = monotonic_ns();
+        } else if visit_reactor().await {
+            self.last_yield = monotonic_ns();
         }
-        self.last_yield = monotonic_ns();
+        Ok(())
     }
 
     fn fire_timers(&mut self, now: u64) {
@@ -86,16 +85,11 @@ impl RingTransport {
     /// The system call. Waits for the sends, which end within it, and for one thing more if the caller may wait.
     fn submit_and_wait(&mut self, wait: Wait, now: u64) -> io::Result<()> {
         self.kernel.fill_submission()?;
-        let mut wait_ns = WAIT_NS_MAX;
+        let mut wait_ns = if self.waker.has_work_outside() { OUTSIDE_WAIT_NS_MAX } else { WAIT_NS_MAX };
         if let Some(at) = self.next_deadline() {
             wait_ns = wait_ns.min(at.saturating_sub(now));
         }
-        // An idle loop with something under way in glommio sleeps there, where it hears both.
-        let waits = match wait {
-            Wait::No => false,
-            Wait::Brief => wait_ns > 0,
-            Wait::Block => wait_ns > 0 && !self.waker.has_work_outside(),
-        };
+        let waits = wait != Wait::No && wait_ns > 0;
         let sends = self.kernel.take_inline_sends();
         let want = sends + usize::from(waits);
         let nothing_to_do = want == 0 && {
