@@ -19,7 +19,6 @@
 #![deny(unsafe_code)]
 
 pub mod client;
-pub mod clock;
 pub mod config;
 pub mod core;
 pub mod http;

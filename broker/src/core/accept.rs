@@ -7,7 +7,6 @@ use std::sync::Arc;
 use socket2::{SockAddr, SockRef};
 
 use crate::client::connection::Connection;
-use crate::clock;
 use crate::core::engine::Engine;
 use crate::transport::Slot;
 
@@ -36,8 +35,6 @@ impl Engine {
 
     /// A connection from another core has its slot here: the command that brought it goes on.
     pub fn on_adopted(&mut self, slot: Slot, mut connection: Box<Connection>) {
-        // Its bytes may have come in after this turn began.
-        self.now = clock::now();
         connection.dirty = false;
         connection.detaching = false;
         connection.end_of_input = false; // If it was, the new ring says so again.

@@ -1,6 +1,6 @@
 //! What a turn wants from the transport.
 
-use crate::mesh::message::Moving;
+use crate::mesh::message::{LookupNotice, Moving};
 use crate::transport::Slot;
 
 /// Something that only the loop can do, because it needs the transport.
@@ -20,4 +20,6 @@ pub enum Action {
     Detach(Slot),
     /// Take in a connection from another core.
     Adopt(Box<Moving>),
+    /// Tell the conversations with nsqlookupd.
+    Lookup(LookupNotice),
 }

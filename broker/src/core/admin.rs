@@ -7,7 +7,7 @@ use nsq_queue::{Admin, Input, Token, TopicKey};
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of};
 use crate::core::pending::Requester;
-use crate::mesh::message::CoreMessage;
+use crate::mesh::message::{CoreMessage, LookupNotice};
 use crate::mesh::request::{Request, Response};
 
 impl Engine {
@@ -64,7 +64,7 @@ impl Engine {
                 self.admin_channel(requester, &topic, &channel, Admin::UnpauseChannel);
             }
             Request::LookupdChanged => {
-                self.registrations.addresses_changed();
+                self.tell_lookup(LookupNotice::AddressesChanged);
                 self.answer(requester, Response::Done);
             }
             Request::Stats(filter) => {

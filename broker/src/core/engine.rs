@@ -13,15 +13,12 @@
 //!   one send per touched connection, one commit per log      (flush)
 //! ```
 
-use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use nsq_protocol::Limits;
 use nsq_protocol::limits::HEARTBEAT_INTERVAL_MS_DEFAULT;
 use nsq_queue::{Now, Shard};
-use nsq_wal::Disk;
 
 use crate::core::action::Action;
 use crate::core::connections::Connections;
@@ -30,9 +27,7 @@ use crate::core::logs::{Logs, OpenLog};
 use crate::core::pending::{PendingRequests, Requester};
 use crate::core::phase::Phase;
 use crate::core::timers::Timers;
-use crate::lookup::Registrations;
 use crate::mesh::MeshEnd;
-use crate::mesh::handle::Inbox;
 use crate::mesh::message::{CoreMessage, Forward, RemoteReply};
 use crate::mesh::placement::Placement;
 use crate::mesh::process::Process;
@@ -49,7 +44,6 @@ pub struct Engine {
     pub(super) limits: Limits,
     pub(super) queue: Shard,
     pub(super) logs: Logs,
-    pub(super) disk: Arc<dyn Disk>,
     pub(crate) mesh: MeshEnd<CoreMessage>,
     pub(super) connections: Connections,
     /// Connections with something to send or to settle at the end of the turn.
@@ -70,9 +64,8 @@ pub struct Engine {
     /// Answers for held connections of this core.
     pub(super) answered: VecDeque<(Slot, Response)>,
     pub(super) actions: VecDeque<Action>,
-    pub(super) inbox: Rc<RefCell<Inbox>>,
-    /// Changes for nsqlookupd, on core 0 only.
-    pub(super) registrations: Rc<Registrations>,
+    /// Messages of other cores that this turn has taken, with their senders.
+    pub(super) incoming: VecDeque<(usize, CoreMessage)>,
     pub(super) now: Now,
     /// Number of the next message of a memory-only topic.
     pub(super) memory_message: u64,
@@ -96,22 +89,16 @@ pub struct EngineParts {
     pub placement: Placement,
     /// The process.
     pub process: Arc<Process>,
-    /// For blocking file work.
-    pub disk: Arc<dyn Disk>,
     /// The logs of this core's shards, in rising order of shards, recovered.
     pub logs: Vec<OpenLog>,
     /// This core's end of the rings.
     pub mesh: MeshEnd<CoreMessage>,
-    /// What this executor's tasks leave.
-    pub inbox: Rc<RefCell<Inbox>>,
-    /// What nsqlookupd is to know; used on core 0.
-    pub registrations: Rc<Registrations>,
 }
 
 impl Engine {
     /// An engine with what its logs remember.
     pub fn new(parts: EngineParts, now: Now) -> Self {
-        let EngineParts { id, placement, process, disk, logs, mesh, inbox, registrations } = parts;
+        let EngineParts { id, placement, process, logs, mesh } = parts;
         let cores = placement.cores();
         let config = &process.config;
         let queue = Shard::new(
@@ -135,7 +122,6 @@ impl Engine {
             memory_topic: 0,
             queue,
             logs: Logs::new(logs, cores),
-            disk,
             mesh,
             connections: Connections::default(),
             dirty: Vec::new(),
@@ -148,8 +134,7 @@ impl Engine {
             discovering: HashMap::new(),
             answered: VecDeque::new(),
             actions: VecDeque::new(),
-            inbox,
-            registrations,
+            incoming: VecDeque::new(),
             now,
             turn_again: false,
             latencies: (!config.latency_quantiles.is_empty())
@@ -177,11 +162,9 @@ impl Engine {
         std::mem::take(&mut self.tasks_woken)
     }
 
-    /// Whether another turn is due at once.
-    pub fn has_more_to_do(&mut self) -> bool {
-        let inbox = self.inbox.borrow();
-        let left = std::mem::take(&mut self.turn_again);
-        left || !inbox.requests.is_empty() || !inbox.cold.is_empty() || !inbox.discovered.is_empty()
+    /// Whether this turn has left something for the next one. Asked once.
+    pub(super) fn take_turn_again(&mut self) -> bool {
+        std::mem::take(&mut self.turn_again)
     }
 
     /// When to look again although nothing happens, monotonic ns.

@@ -1,16 +1,13 @@
 //! The logs' traffic with queue and transport.
 
-use std::any::Any;
-
 use nsq_queue::Input;
-use nsq_wal::{ColdJob, Event, Io, IoDone, IoTag, ReadBuf};
+use nsq_wal::{Event, IoResult, IoTag};
 
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of, topic_key};
-use crate::core::logs::{ColdDone, FetchToken};
+use crate::core::logs::FetchToken;
 use crate::core::records::to_batch;
-use crate::mesh::handle::CoreHandle;
-use crate::transport::{FrameMemory, IoBuf, ReadMemory, Transport};
+use crate::transport::Transport;
 
 /// The log's own tags stay below this; the shard is above.
 const TAG_BITS: u32 = 48;
@@ -78,69 +75,21 @@ impl Engine {
         }
     }
 
-    /// Hands the logs' wishes to the transport, and those that may block to a thread that may.
-    pub fn submit_log_io<T: Transport>(&mut self, transport: &mut T, handle: &CoreHandle) {
+    /// Hands the logs' wishes to the transport.
+    pub(super) fn submit_log_io<T: Transport>(&mut self, transport: &mut T) {
         for shard in &mut self.logs.shards {
             while let Some(io) = shard.log.poll_io() {
-                let number = shard.number;
-                let tag = u64::from(number) << TAG_BITS | io.tag().0;
-                match io {
-                    Io::Write { file, offset, buf, dsync, .. } => {
-                        let fd = file.raw_fd();
-                        transport.write_file(
-                            tag,
-                            fd,
-                            offset,
-                            Box::new(FrameMemory { frame: buf, file }),
-                            dsync,
-                        );
-                    }
-                    Io::Read { file, offset, buf, .. } => {
-                        let fd = file.raw_fd();
-                        transport.read_file(tag, fd, offset, Box::new(ReadMemory { buffer: buf, file }));
-                    }
-                    Io::Sync { file, .. } => transport.sync_file(tag, file.raw_fd()),
-                    Io::Cold { tag, job } => {
-                        let disk = self.disk.clone();
-                        let handle = handle.clone();
-                        // Commits wait for a name, and deliveries for what is read back. Everything else has time, and
-                        // is under way so often that the loop would hardly wait in its ring any more.
-                        let waited_for = matches!(job, ColdJob::Rename { .. } | ColdJob::Open { .. });
-                        let prompt = waited_for.then(|| handle.work_outside());
-                        glommio::spawn_local(async move {
-                            let _prompt = prompt;
-                            let result = glommio::executor().spawn_blocking(move || disk.run(&job)).await;
-                            handle.cold_done(ColdDone { shard: number, tag, result });
-                        })
-                        .detach();
-                    }
-                }
+                let tag = u64::from(shard.number) << TAG_BITS | io.tag().0;
+                transport.submit(tag, io);
             }
         }
     }
 
     /// An operation of a log has ended.
-    pub fn on_file_done(&mut self, tag: u64, result: Result<usize, i32>, memory: Option<IoBuf>) {
-        let done = result.map(|count| match memory.map(downcast) {
-            None => IoDone::Synced,
-            Some(None) => IoDone::Written(count),
-            Some(Some(buf)) => IoDone::Read { buf, len: count },
-        });
+    pub(super) fn on_io(&mut self, tag: u64, result: IoResult) {
         let shard = (tag >> TAG_BITS) as u16;
         let tag = IoTag(tag & ((1 << TAG_BITS) - 1));
         let now = self.now.mono_ns;
-        self.logs.shard(shard).log.handle_io(now, tag, done);
+        self.logs.shard(shard).log.handle_io(now, tag, result);
     }
-
-    /// Blocking file work has ended.
-    pub(super) fn on_cold_done(&mut self, done: ColdDone) {
-        let now = self.now.mono_ns;
-        self.logs.shard(done.shard).log.handle_io(now, done.tag, done.result);
-    }
-}
-
-/// The buffer of a read; `None` for that of a write.
-fn downcast(memory: IoBuf) -> Option<ReadBuf> {
-    let any: Box<dyn Any> = memory;
-    any.downcast::<ReadMemory>().ok().map(|memory| memory.buffer)
 }

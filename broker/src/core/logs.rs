@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use nsq_queue::QueueRecord;
-use nsq_wal::{IoResult, IoTag, Log, Placed, Publish, Record, Refused, TopicId};
+use nsq_wal::{Log, Placed, Publish, Record, Refused, TopicId};
 
 use crate::core::records::to_record;
 
@@ -30,14 +30,6 @@ impl FetchToken {
     pub(super) fn from_u64(token: u64) -> Self {
         Self { core: (token >> 48) as u16, seq: token & ((1 << 48) - 1) }
     }
-}
-
-/// The result of file work on a blocking thread.
-#[derive(Debug)]
-pub struct ColdDone {
-    pub(super) shard: u16,
-    pub(super) tag: IoTag,
-    pub(super) result: IoResult,
 }
 
 pub(super) struct ShardLog {

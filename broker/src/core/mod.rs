@@ -58,5 +58,5 @@ mod topics;
 mod turn;
 
 pub use engine::{Engine, EngineParts};
-pub use logs::{ColdDone, OpenLog};
-pub use turn::run;
+pub use logs::OpenLog;
+pub use turn::{Core, Next};

@@ -5,7 +5,7 @@ use nsq_queue::{ConsumerId, Output, QueueRecord, Waiter};
 use crate::client::connection::Connection;
 use crate::core::engine::Engine;
 use crate::core::keys::{shard_of, topic_id};
-use crate::mesh::message::{Change, CoreMessage};
+use crate::mesh::message::{Change, CoreMessage, LookupNotice};
 use crate::transport::Slot;
 
 /// Rounds of outputs and completions in one turn before the rest waits for the next. Two are usual: the log
@@ -95,8 +95,7 @@ impl Engine {
 
     fn register(&mut self, change: Change) {
         if self.id == 0 {
-            self.tasks_woken = true;
-            self.registrations.push(change);
+            self.tell_lookup(LookupNotice::Changed(change));
         } else {
             self.mesh.send(0, CoreMessage::Registration(change));
         }

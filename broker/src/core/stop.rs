@@ -38,8 +38,8 @@ impl Engine {
         self.phase == Phase::Stopped
     }
 
-    /// One step of the stop. True the first time: listeners are to be closed.
-    pub fn run_stop(&mut self) -> bool {
+    /// One step of the stop; `idle`: nothing waits for this core's next turn. True the first time: listeners are to be closed.
+    pub(super) fn run_stop(&mut self, idle: bool) -> bool {
         let now = self.now.mono_ns;
         match self.phase {
             Phase::Running => {
@@ -66,7 +66,7 @@ impl Engine {
             Phase::Quiet => {
                 let all =
                     self.process.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
-                if all && !self.has_more_to_do() && self.mesh.is_empty() {
+                if all && idle && self.mesh.is_empty() {
                     self.logs.close(now);
                     self.phase = Phase::Closing { until: now + CLOSE_NS_MAX };
                 }

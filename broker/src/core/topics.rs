@@ -9,7 +9,7 @@ use nsq_wal::TopicId;
 use crate::core::engine::Engine;
 use crate::core::keys::{MEMORY_TOPIC, topic_key};
 use crate::core::pending::Requester;
-use crate::mesh::message::CoreMessage;
+use crate::mesh::message::{CoreMessage, LookupNotice};
 use crate::mesh::request::Response;
 
 impl Engine {
@@ -68,8 +68,7 @@ impl Engine {
     fn discover_channels(&mut self, name: &str) {
         self.discovering.entry(name.to_owned()).or_default();
         if self.id == 0 {
-            self.tasks_woken = true;
-            self.registrations.discover(name.to_owned());
+            self.tell_lookup(LookupNotice::Discover(name.to_owned()));
         } else {
             self.mesh.send(0, CoreMessage::Discover { topic: name.to_owned() });
         }

@@ -1,64 +1,150 @@
 //! One turn: events, messages, timers, outputs, flush.
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
-use crate::clock;
 use crate::core::action::Action;
 use crate::core::engine::Engine;
-use crate::mesh::handle::CoreHandle;
+use crate::mesh::handle::{CoreHandle, Inbox};
+use crate::mesh::message::LookupNotice;
 use crate::transport::{Close, Event, Transport, Wait};
 
 /// Messages of other cores that one turn reads before it looks after its own connections again.
 const MESSAGES_PER_TURN_MAX: usize = 4096;
 
-/// Runs a core until it was told to stop and everything of it is closed.
-pub async fn run<T: Transport>(
-    mut engine: Engine,
-    mut transport: T,
-    listener: OwnedFd,
+/// A core: its engine, and what the engine needs of the world.
+pub struct Core<T: Transport> {
+    engine: Engine,
+    transport: T,
+    /// What tasks of this executor leave for the core.
+    inbox: Rc<RefCell<Inbox>>,
+    /// To let those tasks run.
     handle: CoreHandle,
-) -> Vec<(u16, u64)> {
-    if let Err(error) = transport.listen(0, listener) {
-        engine.fail("failed to listen", &error);
+    /// Hears what nsqlookupd is to know; on core 0.
+    lookup: Box<dyn FnMut(LookupNotice)>,
+}
+
+/// What follows a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another turn, after a wait.
+    Wait(Wait),
+    /// Nothing: the core has stopped.
+    Stopped,
+}
+
+impl<T: Transport> Core<T> {
+    /// Puts a core together. `inbox` is the one that `handle` fills.
+    pub fn new(
+        engine: Engine,
+        transport: T,
+        inbox: Rc<RefCell<Inbox>>,
+        handle: CoreHandle,
+        lookup: Box<dyn FnMut(LookupNotice)>,
+    ) -> Self {
+        Self { engine, transport, inbox, handle, lookup }
     }
-    let mut wait = Wait::No;
-    loop {
-        if let Err(error) = transport.turn(wait).await {
-            engine.fail("the core's ring has failed", &error);
-            break;
+
+    /// Runs the core until it was told to stop and everything of it is closed; says where its logs end.
+    pub async fn run(mut self, listener: OwnedFd) -> Vec<(u16, u64)> {
+        if let Err(error) = self.transport.listen(0, listener) {
+            self.engine.fail("failed to listen", &error);
         }
-        engine.mesh.awake();
-        engine.set_now(clock::now());
-        while let Some(event) = transport.poll_event() {
-            on_event(&mut engine, &mut transport, event);
+        let mut wait = Wait::No;
+        loop {
+            if let Err(error) = self.transport.turn(wait).await {
+                self.engine.fail("the core's ring has failed", &error);
+                break;
+            }
+            match self.turn() {
+                Next::Wait(next) => wait = next,
+                Next::Stopped => break,
+            }
         }
-        engine.read_messages(MESSAGES_PER_TURN_MAX);
-        engine.read_inbox();
-        engine.run_timers();
-        engine.end_turn();
-        carry_out(&mut engine, &mut transport, &handle);
-        if engine.is_stopping() && engine.run_stop() {
-            transport.stop_listening();
+        self.transport.shutdown().await;
+        self.engine.last_frames()
+    }
+
+    /// Acts on everything that the transport's last turn has brought in.
+    pub fn turn(&mut self) -> Next {
+        self.engine.mesh.awake();
+        self.engine.take_messages(MESSAGES_PER_TURN_MAX);
+        self.engine.set_now(self.transport.now());
+        while let Some(event) = self.transport.poll_event() {
+            on_event(&mut self.engine, &mut self.transport, event);
         }
-        if engine.is_stopped() {
-            break;
+        self.engine.run_messages();
+        self.read_inbox();
+        self.engine.run_timers();
+        self.engine.end_turn();
+        self.carry_out();
+        let again = self.engine.take_turn_again() || !self.inbox.borrow().is_empty();
+        if self.engine.is_stopping() && self.engine.run_stop(!again) {
+            self.transport.stop_listening();
         }
-        for core in engine.mesh.flush() {
-            transport.ring_peer(core);
+        if self.engine.is_stopped() {
+            return Next::Stopped;
         }
-        wait = if engine.has_more_to_do() {
+        for core in self.engine.mesh.flush() {
+            self.transport.ring_peer(core);
+        }
+        let wait = if again {
             Wait::No
-        } else if engine.mesh.about_to_sleep() {
+        } else if self.engine.mesh.about_to_sleep() {
             Wait::Block
-        } else if engine.mesh.overflow_count() > 0 {
+        } else if self.engine.mesh.overflow_count() > 0 {
             Wait::Brief // A ring is full; its reader makes room.
         } else {
             Wait::No
         };
-        transport.set_deadline(engine.next_deadline());
+        self.transport.set_deadline(self.engine.next_deadline());
+        Next::Wait(wait)
     }
-    transport.shutdown().await;
-    engine.last_frames()
+
+    /// What tasks of this executor have left.
+    fn read_inbox(&mut self) {
+        loop {
+            let queued = self.inbox.borrow_mut().requests.pop_front();
+            let Some(queued) = queued else { break };
+            self.engine.on_queued_request(queued);
+        }
+        loop {
+            let discovered = self.inbox.borrow_mut().discovered.pop_front();
+            let Some((topic, channels)) = discovered else { break };
+            self.engine.on_lookup_answer(topic, channels);
+        }
+    }
+
+    /// What the turn wants from the transport.
+    fn carry_out(&mut self) {
+        let Self { engine, transport, .. } = self;
+        let mut tasks_woken = engine.take_tasks_woken();
+        while let Some(action) = engine.poll_action() {
+            match action {
+                Action::Send(slot, bytes) => transport.send(slot, bytes),
+                Action::Close(slot) => transport.close(slot, Close::Flush),
+                Action::Abort(slot) => transport.close(slot, Close::Abort),
+                Action::Pause(slot) => transport.pause(slot),
+                Action::Resume(slot) => transport.resume(slot),
+                Action::Detach(slot) => transport.detach(slot),
+                Action::Adopt(moving) => {
+                    let slot = transport.attach(moving.socket);
+                    // Its bytes may have come in after this turn began.
+                    engine.set_now(transport.now());
+                    engine.on_adopted(slot, moving.connection);
+                }
+                Action::Lookup(notice) => {
+                    (self.lookup)(notice);
+                    tasks_woken = true;
+                }
+            }
+        }
+        engine.submit_log_io(transport);
+        if tasks_woken || engine.take_tasks_woken() {
+            self.handle.let_tasks_run();
+        }
+    }
 }
 
 impl Engine {
@@ -90,30 +176,8 @@ fn on_event<T: Transport>(engine: &mut Engine, transport: &mut T, event: Event) 
         Event::Failed { slot, .. } => engine.on_failed(slot),
         Event::Closed { slot } => engine.on_closed(slot),
         Event::Detached { slot, socket, pending } => engine.on_detached(slot, socket, &pending),
-        Event::FileDone { tag, result, buf } => engine.on_file_done(tag, result, buf),
+        Event::Io { tag, result } => engine.on_io(tag, result),
         // The turn itself looks at messages and deadlines.
         Event::Doorbell | Event::Timer => {}
-    }
-}
-
-/// What the turn wants from the transport.
-fn carry_out<T: Transport>(engine: &mut Engine, transport: &mut T, handle: &CoreHandle) {
-    while let Some(action) = engine.poll_action() {
-        match action {
-            Action::Send(slot, bytes) => transport.send(slot, bytes),
-            Action::Close(slot) => transport.close(slot, Close::Flush),
-            Action::Abort(slot) => transport.close(slot, Close::Abort),
-            Action::Pause(slot) => transport.pause(slot),
-            Action::Resume(slot) => transport.resume(slot),
-            Action::Detach(slot) => transport.detach(slot),
-            Action::Adopt(moving) => {
-                let slot = transport.attach(moving.socket);
-                engine.on_adopted(slot, moving.connection);
-            }
-        }
-    }
-    engine.submit_log_io(transport, handle);
-    if engine.take_tasks_woken() {
-        handle.let_tasks_run();
     }
 }

@@ -11,8 +11,8 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::HttpContext;
-use crate::clock;
 use crate::transport::WorkOutside;
+use crate::transport::clock;
 
 const S: u64 = 1_000_000_000;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use glommio::net::TcpStream;
 use nsq_flags::address::socket_addresses;
 
-use crate::clock;
+use crate::transport::clock;
 
 /// Runs `future` for at most `time`.
 ///

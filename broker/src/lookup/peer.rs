@@ -15,7 +15,6 @@ use nsq_flags::{debug, error, info, warn};
 use nsq_protocol::limits::NSQ_VERSION;
 use nsq_protocol::lookup::{self, PeerInfo, Registrant};
 
-use crate::clock;
 use crate::config::Config;
 use crate::lookup::changes::{Batch, Changes};
 use crate::lookup::conversation::{Conversation, PeerError, quote};
@@ -25,6 +24,7 @@ use crate::lookup::limits::{BATCH_COUNT_MAX, CONNECT_TIMEOUT, PING_INTERVAL_NS};
 use crate::lookup::registrations::Registrations;
 use crate::mesh::message::Change;
 use crate::mesh::process::Process;
+use crate::transport::clock;
 
 /// The payload of every reply to a command that was understood.
 const OK: &[u8] = b"OK";

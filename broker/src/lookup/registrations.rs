@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::mesh::message::Change;
+use crate::mesh::message::{Change, LookupNotice};
 
 /// What the tasks of core 0 are given to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,15 @@ struct State {
 }
 
 impl Registrations {
+    /// Takes in what a core has to say.
+    pub fn notice(&self, notice: LookupNotice) {
+        match notice {
+            LookupNotice::Changed(change) => self.push(change),
+            LookupNotice::Discover(topic) => self.discover(topic),
+            LookupNotice::AddressesChanged => self.addresses_changed(),
+        }
+    }
+
     /// Enters a change and wakes the task that tells it.
     pub fn push(&self, change: Change) {
         let mut state = self.state.borrow_mut();

@@ -63,13 +63,18 @@ pub struct QueuedRequest {
     pub pending: Pending,
 }
 
+impl Inbox {
+    /// Whether nothing waits for the loop.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.discovered.is_empty()
+    }
+}
+
 /// Requests that tasks of this executor have left for the core's loop. Never crosses a thread.
 #[derive(Debug, Default)]
 pub struct Inbox {
     /// Requests, oldest first. Bounded by the number of HTTP connections: each has one request under way.
     pub requests: VecDeque<QueuedRequest>,
-    /// Completions of blocking file work, oldest first.
-    pub cold: VecDeque<crate::core::ColdDone>,
     /// Topics whose channels nsqlookupd was asked for, with the answer.
     pub discovered: VecDeque<(String, Vec<String>)>,
 }
@@ -134,11 +139,5 @@ impl CoreHandle {
     /// The addresses of nsqlookupd were changed.
     pub fn lookupd_changed(&self) {
         drop(self.request(0, Request::LookupdChanged));
-    }
-
-    /// Hands over the result of blocking file work.
-    pub fn cold_done(&self, done: crate::core::ColdDone) {
-        self.inbox.borrow_mut().cold.push_back(done);
-        self.waker.wake();
     }
 }

@@ -50,6 +50,17 @@ pub enum CoreMessage {
     },
 }
 
+/// What the conversations with nsqlookupd are to hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupNotice {
+    /// A topic or channel came or went.
+    Changed(Change),
+    /// Which channels does nsqlookupd know of this new topic?
+    Discover(String),
+    /// Its addresses in the process are new ones.
+    AddressesChanged,
+}
+
 /// Publishes on their way to the cores of their topics.
 #[derive(Debug, Default)]
 pub struct Forward {

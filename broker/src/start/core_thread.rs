@@ -10,9 +10,8 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning, Po
 use nsq_flags::{info, warn};
 use nsq_wal::{DataDir, Disk, Log, LogOptions, WalError};
 
-use crate::clock;
 use crate::config::{Config, Durability, Recover};
-use crate::core::{self, Engine, EngineParts, OpenLog};
+use crate::core::{Core, Engine, EngineParts, OpenLog};
 use crate::http::{self, HttpContext};
 use crate::lookup::{self, Registrations};
 use crate::mesh::MeshEnd;
@@ -21,6 +20,7 @@ use crate::mesh::message::CoreMessage;
 use crate::mesh::placement::Placement;
 use crate::mesh::process::Process;
 use crate::start::error::CoreError;
+use crate::transport::clock;
 use crate::transport::{Options, RemoteWaker, Transport};
 
 /// What glommio's reactor may pin. Its default is 10 MiB for each executor, for buffers that we do not use.
@@ -139,30 +139,24 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -
     let inbox = Rc::new(RefCell::new(Inbox::default()));
     let handle = CoreHandle::new(inbox.clone(), transport.local_waker(), common.placement);
     let registrations = Rc::new(Registrations::default());
-    let parts = EngineParts {
-        id,
-        placement: common.placement,
-        process: common.process.clone(),
-        disk: common.disk.clone(),
-        logs,
-        mesh,
-        inbox,
-        registrations: registrations.clone(),
-    };
-    let engine = Engine::new(parts, clock::now());
+    let parts = EngineParts { id, placement: common.placement, process: common.process.clone(), logs, mesh };
+    let engine = Engine::new(parts, transport.now());
+    let noticed = registrations.clone();
+    let lookup = Box::new(move |notice| noticed.notice(notice));
+    let core = Core::new(engine, transport, inbox, handle.clone(), lookup);
     if let Some(listener) = http {
         let context = Rc::new(HttpContext::new(handle.clone(), common.process.clone()));
         glommio::spawn_local(http::serve(listener, context)).detach();
     }
     if id == 0 {
-        let conversation = lookup::run(registrations, common.process.clone(), handle.clone());
+        let conversation = lookup::run(registrations, common.process.clone(), handle);
         glommio::spawn_local(conversation).detach();
     }
-    core::run(engine, transport, tcp, handle).await
+    core.run(tcp).await
 }
 
 fn open_transport<T: Transport>(common: &Common<T>, id: u16) -> Result<T, CoreError> {
-    let transport = T::open(&Options::default())
+    let transport = T::open(&Options::default(), common.disk.clone())
         .map_err(|error| CoreError::System("failed to set up io_uring", error))?;
     common
         .doorbells

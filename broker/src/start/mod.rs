@@ -57,7 +57,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn run(config: Config) -> Result<u8, StartError> {
-    let started_at = crate::clock::now().wall_ns / 1_000_000_000;
+    let started_at = crate::transport::clock::now().wall_ns / 1_000_000_000;
     info!("{}", PROGRAM.version_line);
     info!("ID: {}", config.node_id);
     let lock = data::lock(&config.data_path).map_err(StartError::Lock)?;

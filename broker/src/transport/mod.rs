@@ -18,11 +18,11 @@
 
 #![allow(unsafe_code)]
 
+mod blocking;
 mod chunk;
-mod clock;
+pub mod clock;
 mod closing;
 mod lifecycle;
-mod log_memory;
 mod memory;
 mod plain;
 mod ring;
@@ -33,13 +33,15 @@ mod tests;
 mod waker;
 
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
+
+use nsq_queue::Now;
+use nsq_wal::{Disk, Io, IoResult};
 
 pub use chunk::{Chunk, ChunkOwner};
 pub use clock::monotonic_ns;
-pub use log_memory::{FrameMemory, ReadMemory};
-pub use memory::{IoBuf, IoBuffer, PageBuffer};
 pub use plain::{PlainDoorbell, PlainTransport};
 pub use ring::{PreflightError, RingDoorbell, RingTransport, preflight};
 pub use slot::Slot;
@@ -167,15 +169,12 @@ pub enum Event {
         /// Bytes that came in since `detach` was called, in order.
         pending: Vec<u8>,
     },
-    /// A file operation is over.
-    FileDone {
+    /// File work is over.
+    Io {
         /// The caller's number for it.
         tag: u64,
-        /// Bytes written or read (0 for a sync), or the errno. Less than asked is possible and is the caller's to
-        /// judge.
-        result: Result<usize, i32>,
-        /// The memory of the operation; none for a sync.
-        buf: Option<IoBuf>,
+        /// What came of it. Less than asked is possible and is the caller's to judge.
+        result: IoResult,
     },
     /// Another core has rung.
     Doorbell,
@@ -226,8 +225,11 @@ pub trait Transport: Sized {
     /// What another core needs in order to ring this one.
     type Doorbell: Send + 'static;
 
-    /// Makes a transport for this thread. Must be called on a glommio executor.
-    fn open(options: &Options) -> io::Result<Self>;
+    /// Makes a transport for this thread, whose file work goes to `disk`. Must be called on a glommio executor.
+    fn open(options: &Options, disk: Arc<dyn Disk>) -> io::Result<Self>;
+
+    /// What time it is: the only clock of a core.
+    fn now(&self) -> Now;
 
     /// A handle for one other core. Fails when the process is out of descriptors.
     fn doorbell(&self) -> io::Result<Self::Doorbell>;
@@ -285,15 +287,9 @@ pub trait Transport: Sized {
     /// Gives a chunk's buffer back.
     fn release(&mut self, chunk: Chunk);
 
-    /// Writes all of `buf` at `offset`; with `dsync` the bytes are on stable storage when it is done
-    /// (`RWF_DSYNC`). The caller keeps `fd` open until [`Event::FileDone`].
-    fn write_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf, dsync: bool);
-
-    /// Fills `buf` from `offset`. A buffer that cannot be read into comes back with `EFAULT`.
-    fn read_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf);
-
-    /// `fdatasync`.
-    fn sync_file(&mut self, tag: u64, fd: RawFd);
+    /// Does what a log wants of the disk, and reports [`Event::Io`] under `tag`. Where it may block, it is done by
+    /// another thread.
+    fn submit(&mut self, tag: u64, io: Io);
 
     /// The one deadline; a new one replaces the old. At `at` (in [`monotonic_ns`]) or within about 1 ms after it, the
     /// turn under way ends and [`Event::Timer`] is there.

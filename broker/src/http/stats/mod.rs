@@ -9,9 +9,9 @@ use nsq_protocol::limits::NSQ_VERSION;
 
 use super::request::Request;
 use super::{HttpContext, info};
-use crate::clock;
 use crate::config::PROGRAM;
 use crate::mesh::request::StatsFilter;
+use crate::transport::clock;
 use nsq_http::Query;
 use nsq_http::json::to_json;
 use nsq_http::reply::{self, ApiError, Reply};

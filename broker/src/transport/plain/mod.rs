@@ -7,24 +7,26 @@
 mod accepting;
 mod chunks;
 mod connections;
-mod files;
 mod outside;
 mod streams;
 mod turn;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::clock::monotonic_ns;
+use nsq_queue::Now;
+use nsq_wal::{Disk, Io};
+
+use super::blocking::Blocking;
+use super::clock::{self, monotonic_ns};
 use super::table::Table;
 use super::waker::{Bell, LocalWaker, RemoteWaker};
-use super::{Chunk, Close, Counters, Event, IoBuf, Options, Slot, Transport, Wait};
+use super::{Chunk, Close, Counters, Event, Options, Slot, Transport, Wait};
 use accepting::Acceptor;
 use chunks::Chunks;
-use files::Files;
 use outside::Outside;
 use streams::{Stream, Streams};
 
@@ -33,7 +35,7 @@ pub struct PlainTransport {
     streams: Streams,
     table: Table<Streams>,
     acceptors: Vec<Acceptor>,
-    files: Files,
+    blocking: Blocking,
     deadline: Option<u64>,
     last_yield: u64,
     outside: Arc<Outside>,
@@ -59,14 +61,14 @@ impl std::fmt::Debug for PlainTransport {
 impl Transport for PlainTransport {
     type Doorbell = PlainDoorbell;
 
-    fn open(options: &Options) -> io::Result<Self> {
+    fn open(options: &Options, disk: Arc<dyn Disk>) -> io::Result<Self> {
         let waker = Rc::new(LocalWaker::default());
         let bell = Bell::new(waker.clone())?;
         Ok(Self {
             streams: Streams { chunks: Chunks::new(options.buffer_count), due: VecDeque::new() },
             table: Table::default(),
             acceptors: Vec::new(),
-            files: Files::new(waker.clone()),
+            blocking: Blocking::new(disk, waker.clone()),
             deadline: None,
             last_yield: monotonic_ns(),
             outside: Arc::default(),
@@ -75,6 +77,10 @@ impl Transport for PlainTransport {
             peers: Vec::new(),
             counters: Counters::default(),
         })
+    }
+
+    fn now(&self) -> Now {
+        clock::now()
     }
 
     fn doorbell(&self) -> io::Result<PlainDoorbell> {
@@ -143,16 +149,8 @@ impl Transport for PlainTransport {
         self.streams.chunks.release(chunk);
     }
 
-    fn write_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf, dsync: bool) {
-        self.files.write(tag, fd, offset, buf, dsync);
-    }
-
-    fn read_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf) {
-        self.files.read(tag, fd, offset, buf);
-    }
-
-    fn sync_file(&mut self, tag: u64, fd: RawFd) {
-        self.files.sync(tag, fd);
+    fn submit(&mut self, tag: u64, io: Io) {
+        self.blocking.submit(tag, io);
     }
 
     fn set_deadline(&mut self, at: Option<u64>) {
@@ -180,7 +178,7 @@ impl Transport for PlainTransport {
 
     async fn shutdown(mut self) {
         self.stop_listening();
-        self.files.finish(&self.waker).await;
+        self.blocking.finish().await;
         self.bell.stop().await;
     }
 }

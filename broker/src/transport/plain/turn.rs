@@ -38,7 +38,7 @@ impl PlainTransport {
         self.table.has_events()
             || !self.streams.due.is_empty()
             || self.waker.is_rung()
-            || self.files.has_done()
+            || self.blocking.has_done()
             || !self.outside.is_empty()
     }
 
@@ -50,7 +50,7 @@ impl PlainTransport {
         while let Some((listener, socket)) = self.outside.take_accepted() {
             self.table.report(Event::Accepted { listener, socket });
         }
-        while let Some(done) = self.files.take_done() {
+        while let Some(done) = self.blocking.take_done() {
             self.table.report(done);
         }
         self.outside.take_ready(&mut self.streams.due);

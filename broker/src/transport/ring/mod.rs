@@ -13,16 +13,20 @@ mod tokens;
 mod turn;
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use io_uring::types::{Fd, Timespec};
 use io_uring::{cqueue, opcode, squeue};
+use nsq_queue::Now;
+use nsq_wal::{Disk, Io};
 
-use super::clock::monotonic_ns;
+use super::blocking::Blocking;
+use super::clock::{self, monotonic_ns};
 use super::table::Table;
 use super::waker::{Bell, LocalWaker, RemoteWaker};
-use super::{Chunk, Close, Counters, Event, IoBuf, Options, Slot, Transport, Wait};
+use super::{Chunk, Close, Counters, Event, Options, Slot, Transport, Wait};
 use accepting::{Listener, set_blocking};
 use buffers::Buffers;
 use files::Files;
@@ -36,6 +40,7 @@ pub struct RingTransport {
     table: Table<Kernel>,
     listeners: Vec<Listener>,
     files: Files,
+    blocking: Blocking,
     /// The completions of one turn, kept for their memory.
     reaped: Vec<cqueue::Entry>,
     deadline: Option<u64>,
@@ -70,7 +75,7 @@ impl RingTransport {
 impl Transport for RingTransport {
     type Doorbell = RingDoorbell;
 
-    fn open(options: &Options) -> io::Result<Self> {
+    fn open(options: &Options, disk: Arc<dyn Disk>) -> io::Result<Self> {
         let ring = setup::build(options)?;
         let buffers = Buffers::register(&ring, options.buffer_count)?;
         let waker = Rc::new(LocalWaker::default());
@@ -81,6 +86,7 @@ impl Transport for RingTransport {
             table: Table::default(),
             listeners: Vec::new(),
             files: Files::default(),
+            blocking: Blocking::new(disk, waker.clone()),
             reaped: Vec::with_capacity(turn::COMPLETIONS_PER_TURN_MAX),
             deadline: None,
             armed_deadline: None,
@@ -93,6 +99,10 @@ impl Transport for RingTransport {
         };
         transport.mute_bell();
         Ok(transport)
+    }
+
+    fn now(&self) -> Now {
+        clock::now()
     }
 
     fn doorbell(&self) -> io::Result<RingDoorbell> {
@@ -161,16 +171,8 @@ impl Transport for RingTransport {
         self.kernel.buffers.release(chunk);
     }
 
-    fn write_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf, dsync: bool) {
-        self.start_write(tag, fd, offset, buf, dsync);
-    }
-
-    fn read_file(&mut self, tag: u64, fd: RawFd, offset: u64, buf: IoBuf) {
-        self.start_read(tag, fd, offset, buf);
-    }
-
-    fn sync_file(&mut self, tag: u64, fd: RawFd) {
-        self.start_sync(tag, fd);
+    fn submit(&mut self, tag: u64, io: Io) {
+        self.start_io(tag, io);
     }
 
     fn set_deadline(&mut self, at: Option<u64>) {
@@ -196,6 +198,7 @@ impl Transport for RingTransport {
 
     async fn shutdown(mut self) {
         self.tear_down();
+        self.blocking.finish().await;
         self.bell.stop().await;
     }
 }

@@ -45,6 +45,7 @@ impl RingTransport {
             self.reap(COMPLETIONS_PER_TURN_MAX);
             self.fire_timers(monotonic_ns());
         }
+        self.report_blocking_done();
         self.waker.clear();
         Ok(())
     }
@@ -71,6 +72,12 @@ impl RingTransport {
             self.last_yield = monotonic_ns();
         }
         Ok(())
+    }
+
+    fn report_blocking_done(&mut self) {
+        while let Some(event) = self.blocking.take_done() {
+            self.table.report(event);
+        }
     }
 
     fn fire_timers(&mut self, now: u64) {

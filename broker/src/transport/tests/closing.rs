@@ -235,15 +235,15 @@ fn a_transport_can_be_dropped_with_everything_under_way<T: Transport>() {
     let _watchdog = Watchdog::new();
     for turns in 0..4 {
         let mut peer = None;
-        let file = tempfile::tempfile().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = super::files::file(dir.path());
         let (address, mut idle) = run_with(&options(), async |mut transport: T| {
             let address = listen(&mut transport);
             let (slow, slot) = connection(&mut transport);
             peer = Some(slow);
             transport.send(slot, vec![7; 20_000_000]);
             let (idle, _) = connection(&mut transport);
-            let fd = std::os::fd::AsRawFd::as_raw_fd(&file);
-            transport.write_file(1, fd, 0, Box::new(PageBuffer::new(1 << 20).unwrap()), true);
+            transport.submit(1, super::files::write(&file, 0, 4096 * 32, 1, true));
             transport.set_deadline(Some(monotonic_ns() + 3_600_000_000_000));
             for _ in 0..turns {
                 transport.turn(Wait::Brief).await.unwrap();

@@ -1,10 +1,10 @@
-//! File operations.
+//! What the log wants of the disk.
 
-use std::any::Any;
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::Arc;
 
-use bytes::Bytes;
+use nsq_wal::{ColdJob, Disk, Io, IoDone, IoResult, IoTag, LogFile, ReadBuf, StdDisk};
 
 use super::super::*;
 use super::harness::*;
@@ -12,21 +12,18 @@ use super::on_both_drivers;
 
 on_both_drivers!(
     what_was_written_is_read_back,
-    every_operation_gets_its_memory_and_its_own_tag_back,
+    every_operation_gets_its_own_answer,
     failures_carry_their_errno,
-    shared_bytes_are_not_read_into,
+    work_that_may_block_is_answered_too,
     files_and_sockets_go_side_by_side,
 );
 
-/// The results of the next `count` file operations, by tag.
-async fn results<T: Transport>(
-    transport: &mut T,
-    count: usize,
-) -> Vec<(u64, Result<usize, i32>, Option<IoBuf>)> {
+/// The results of the next `count` operations, by tag.
+async fn results<T: Transport>(transport: &mut T, count: usize) -> Vec<(u64, IoResult)> {
     let mut results = Vec::new();
     turn_until(transport, |_, event| {
         match event {
-            Event::FileDone { tag, result, buf } => results.push((tag, result, buf)),
+            Event::Io { tag, result } => results.push((tag, result)),
             event => panic!("{event:?}"),
         }
         results.len() == count
@@ -36,53 +33,61 @@ async fn results<T: Transport>(
     results
 }
 
-fn pages(size: usize, value: u8) -> Box<PageBuffer> {
-    let mut pages = PageBuffer::new(size).unwrap();
-    pages.fill(value);
-    Box::new(pages)
+async fn result<T: Transport>(transport: &mut T) -> IoResult {
+    results(transport, 1).await.remove(0).1
+}
+
+/// A file of 64 blocks, gone with the directory.
+pub(super) fn file(dir: &Path) -> Arc<dyn LogFile> {
+    StdDisk::new().create_zeroed(&dir.join("file"), 64 * 4096).unwrap()
+}
+
+/// A write of `size` bytes of `value`.
+pub(super) fn write(file: &Arc<dyn LogFile>, offset: u64, size: usize, value: u8, dsync: bool) -> Io {
+    let mut buf = ReadBuf::new(size);
+    buf.as_mut_slice().fill(value);
+    Io::Write { tag: IoTag(0), file: file.clone(), offset, buf: buf.freeze(), dsync }
+}
+
+fn read(file: &Arc<dyn LogFile>, offset: u64, size: usize) -> Io {
+    Io::Read { tag: IoTag(0), file: file.clone(), offset, buf: ReadBuf::new(size) }
 }
 
 fn what_was_written_is_read_back<T: Transport>() {
     run(async |mut transport: T| {
-        let file = tempfile::tempfile().unwrap();
-        let fd = file.as_raw_fd();
+        let dir = tempfile::tempdir().unwrap();
+        let file = file(dir.path());
         for (number, dsync) in [false, true].into_iter().enumerate() {
-            let offset = 8192 * number as u64;
-            transport.write_file(1, fd, offset, pages(8192, 10 + number as u8), dsync);
-            let (tag, result, _) = results(&mut transport, 1).await.remove(0);
-            assert_eq!((tag, result), (1, Ok(8192)));
+            transport.submit(1, write(&file, 8192 * number as u64, 8192, 10 + number as u8, dsync));
+            assert!(matches!(result(&mut transport).await, Ok(IoDone::Written(8192))));
         }
-        transport.sync_file(2, fd);
-        let (tag, result, buf) = results(&mut transport, 1).await.remove(0);
-        assert_eq!((tag, result), (2, Ok(0)));
-        assert!(buf.is_none());
-        transport.read_file(3, fd, 4096, pages(8192, 0));
-        let (_, result, buf) = results(&mut transport, 1).await.remove(0);
-        assert_eq!(result, Ok(8192));
-        let any: Box<dyn Any> = buf.unwrap();
-        let read = any.downcast::<PageBuffer>().unwrap();
-        assert!(read[..4096].iter().all(|byte| *byte == 10) && read[4096..].iter().all(|byte| *byte == 11));
+        transport.submit(2, Io::Sync { tag: IoTag(0), file: file.clone() });
+        assert!(matches!(result(&mut transport).await, Ok(IoDone::Synced)));
+        transport.submit(3, read(&file, 4096, 8192));
+        let Ok(IoDone::Read { buf, len: 8192 }) = result(&mut transport).await else { panic!("no read") };
+        let (first, second) = buf.as_slice().split_at(4096);
+        assert!(first.iter().all(|byte| *byte == 10) && second.iter().all(|byte| *byte == 11));
     });
 }
 
-fn every_operation_gets_its_memory_and_its_own_tag_back<T: Transport>() {
+fn every_operation_gets_its_own_answer<T: Transport>() {
     run(async |mut transport: T| {
-        let file = tempfile::tempfile().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = file(dir.path());
         for round in 0..3 {
             for tag in 0..50 {
-                let offset = tag * 4096;
-                transport.write_file(
-                    tag,
-                    file.as_raw_fd(),
-                    offset,
-                    pages(4096, tag as u8 + round),
-                    tag % 7 == 0,
-                );
+                transport.submit(tag, write(&file, tag * 4096, 4096, tag as u8 + round, tag % 7 == 0));
             }
-            for (tag, result, buf) in results(&mut transport, 50).await {
-                assert_eq!(result, Ok(4096));
-                let any: Box<dyn Any> = buf.unwrap();
-                assert_eq!(any.downcast::<PageBuffer>().unwrap()[0], tag as u8 + round);
+            for (at, (tag, result)) in results(&mut transport, 50).await.into_iter().enumerate() {
+                assert_eq!(tag, at as u64);
+                assert!(matches!(result, Ok(IoDone::Written(4096))));
+            }
+            for tag in 0..50 {
+                transport.submit(tag, read(&file, tag * 4096, 4096));
+            }
+            for (tag, result) in results(&mut transport, 50).await {
+                let Ok(IoDone::Read { buf, len: 4096 }) = result else { panic!("{result:?}") };
+                assert_eq!(buf.as_slice()[0], tag as u8 + round);
             }
         }
     });
@@ -90,34 +95,42 @@ fn every_operation_gets_its_memory_and_its_own_tag_back<T: Transport>() {
 
 fn failures_carry_their_errno<T: Transport>() {
     run(async |mut transport: T| {
-        let file = std::fs::File::open("/dev/null").unwrap();
-        transport.write_file(1, file.as_raw_fd(), 0, pages(4096, 0), true);
-        transport.read_file(2, file.as_raw_fd(), 0, pages(4096, 0));
-        let results = results(&mut transport, 2).await;
-        assert_eq!(results[0].1, Err(libc::EBADF));
-        assert_eq!(results[1].1, Ok(0));
-        assert!(results.iter().all(|(_, _, buf)| buf.is_some()));
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, path) = (StdDisk::new(), dir.path().join("none"));
+        transport.submit(1, Io::Cold { tag: IoTag(0), job: ColdJob::Open { path } });
+        assert!(matches!(result(&mut transport).await, Err(libc::ENOENT)));
+        // Behind the end of the file there is nothing to read, which is no failure.
+        let file = disk.create_zeroed(&dir.path().join("short"), 4096).unwrap();
+        transport.submit(2, read(&file, 8192, 4096));
+        assert!(matches!(result(&mut transport).await, Ok(IoDone::Read { len: 0, .. })));
+        // A file that is open for reading only is not written to.
+        let read_only = Arc::new(ReadOnly(std::fs::File::open(file.path()).unwrap()));
+        let read_only: Arc<dyn LogFile> = read_only;
+        transport.submit(3, write(&read_only, 0, 4096, 1, false));
+        assert!(matches!(result(&mut transport).await, Err(libc::EBADF)));
     });
 }
 
-fn shared_bytes_are_not_read_into<T: Transport>() {
+fn work_that_may_block_is_answered_too<T: Transport>() {
     run(async |mut transport: T| {
-        let file = tempfile::tempfile().unwrap();
-        transport.write_file(1, file.as_raw_fd(), 0, Box::new(Bytes::from_static(b"shared")), false);
-        assert_eq!(results(&mut transport, 1).await[0].1, Ok(6));
-        transport.read_file(2, file.as_raw_fd(), 0, Box::new(Bytes::from_static(b"shared")));
-        let (_, result, buf) = results(&mut transport, 1).await.remove(0);
-        assert_eq!((result, buf.unwrap().len()), (Err(libc::EFAULT), 6));
+        let dir = tempfile::tempdir().unwrap();
+        let (temporary, path) = (dir.path().join("tmp"), dir.path().join("file"));
+        let job = ColdJob::Prepare { temporary, path: path.clone(), bytes: 8192 };
+        transport.submit(7, Io::Cold { tag: IoTag(0), job });
+        let answers = results(&mut transport, 1).await;
+        assert!(matches!(&answers[..], [(7, Ok(IoDone::File(file)))] if file.bytes() == 8192));
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 8192);
     });
 }
 
 fn files_and_sockets_go_side_by_side<T: Transport>() {
     run(async |mut transport: T| {
-        let file = tempfile::tempfile().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = file(dir.path());
         let (mut peer, slot) = connection(&mut transport);
         for round in 0..50u64 {
             peer.write_all(&[round as u8]).unwrap();
-            transport.write_file(round, file.as_raw_fd(), round * 4096, pages(4096, 1), true);
+            transport.submit(round, write(&file, round * 4096, 4096, 1, true));
             let (mut received, mut written) = (false, false);
             turn_until(&mut transport, |transport, event| {
                 match event {
@@ -126,8 +139,8 @@ fn files_and_sockets_go_side_by_side<T: Transport>() {
                         transport.release(chunk);
                         received = true;
                     }
-                    Event::FileDone { tag, result, .. } => {
-                        assert_eq!((tag, result), (round, Ok(4096)));
+                    Event::Io { tag, result } => {
+                        assert!(tag == round && matches!(result, Ok(IoDone::Written(4096))));
                         written = true;
                     }
                     event => panic!("{event:?}"),
@@ -137,4 +150,36 @@ fn files_and_sockets_go_side_by_side<T: Transport>() {
             .await;
         }
     });
+}
+
+/// A file that refuses writes.
+#[derive(Debug)]
+struct ReadOnly(std::fs::File);
+
+impl LogFile for ReadOnly {
+    fn raw_fd(&self) -> i32 {
+        std::os::fd::AsRawFd::as_raw_fd(&self.0)
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("read-only")
+    }
+
+    fn bytes(&self) -> u64 {
+        4096
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, i32> {
+        let read = std::os::unix::fs::FileExt::read_at(&self.0, buf, offset);
+        read.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    fn write_at(&self, offset: u64, buf: &[u8], _dsync: bool) -> Result<usize, i32> {
+        let written = std::os::unix::fs::FileExt::write_at(&self.0, buf, offset);
+        written.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    fn sync_data(&self) -> Result<(), i32> {
+        self.0.sync_data().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use glommio::{LocalExecutorBuilder, Placement};
+use nsq_wal::StdDisk;
 
 use super::super::*;
 
@@ -35,7 +36,7 @@ impl Watchdog {
 pub(super) fn run_with<T: Transport, R>(options: &Options, test: impl AsyncFnOnce(T) -> R) -> R {
     let executor =
         LocalExecutorBuilder::new(Placement::Unbound).io_memory(64 * 1024).ring_depth(64).make().unwrap();
-    executor.run(async { test(T::open(options).unwrap()).await })
+    executor.run(async { test(T::open(options, Arc::new(StdDisk::new())).unwrap()).await })
 }
 
 /// Small, because tests run side by side.
