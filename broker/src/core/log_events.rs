@@ -52,12 +52,12 @@ impl Engine {
                     Some(text) => nsq_flags::error!("DISKQUEUE: shard {} - {text}", shard.number),
                     None => nsq_flags::info!("DISKQUEUE: shard {} - space again", shard.number),
                 }
-                self.process.set_health_error(error);
+                self.process.set_health_error(shard.number, error);
             }
             Event::Poisoned(error) => {
                 shard.failed = true;
                 nsq_flags::fatal!("DISKQUEUE: shard {} - {error}", shard.number);
-                self.process.set_health_error(Some(error.to_string()));
+                self.process.set_health_error(shard.number, Some(error.to_string()));
                 self.refuse_unreleased(index);
                 self.process.fail();
             }

@@ -112,8 +112,7 @@ fn serve_until_stopped(
     let config =
         Config::from_arguments(["--max-msg-size=100", "--max-body-size=1000"].map(Into::into)).unwrap();
     let address = || listener.address().clone();
-    let (main_thread, _) = UnixStream::pair().unwrap();
-    let process = Arc::new(Process::new(config, 1, address(), Some(address()), main_thread));
+    let process = Arc::new(Process::new(config, 1, address(), Some(address()), Box::new(|| ())));
     let inbox = Rc::new(RefCell::new(Inbox::default()));
     let handle = CoreHandle::new(inbox.clone(), Rc::<LocalWaker>::default(), Placement::new(1, 1));
     let mut context = HttpContext::new(handle, process);

@@ -30,7 +30,7 @@ use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use crate::mesh::doorbell::Sleeping;
 
-/// Items that fit into the ring of one ordered pair of cores.
+/// Items that fit into the ring of one ordered pair of cores, in the broker.
 pub const RING_ITEMS_MAX: usize = 1024;
 
 /// Items taken from one peer before the next one's turn.
@@ -62,8 +62,8 @@ impl<M> std::fmt::Debug for MeshEnd<M> {
     }
 }
 
-/// Ties `cores` cores together; end `n` is for core `n`.
-pub fn mesh<M: Send>(cores: usize) -> Vec<MeshEnd<M>> {
+/// Ties `cores` cores together, by rings for `ring_items` items each; end `n` is for core `n`.
+pub fn mesh<M: Send>(cores: usize, ring_items: usize) -> Vec<MeshEnd<M>> {
     let sleeping: Arc<[Sleeping]> = (0..cores).map(|_| Sleeping::new()).collect();
     let mut producers: Vec<Vec<Option<Producer<M>>>> = Vec::new();
     let mut consumers: Vec<Vec<Option<Consumer<M>>>> = Vec::new();
@@ -73,7 +73,7 @@ pub fn mesh<M: Send>(cores: usize) -> Vec<MeshEnd<M>> {
     }
     for from in 0..cores {
         for to in (0..cores).filter(|to| *to != from) {
-            let (producer, consumer) = RingBuffer::new(RING_ITEMS_MAX);
+            let (producer, consumer) = RingBuffer::new(ring_items);
             producers[from][to] = Some(producer);
             consumers[to][from] = Some(consumer);
         }

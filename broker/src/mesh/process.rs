@@ -1,9 +1,9 @@
 //! What all cores of a broker see of the process as a whole. Set at start; the few changing parts are atomics or
 //! rarely taken locks, none of them on a message's path.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -29,8 +29,8 @@ impl Address {
     }
 }
 
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(address) => write!(f, "{address}"),
             Address::Unix(path) => write!(f, "{}", path.display()),
@@ -53,23 +53,33 @@ pub struct Process {
     lookupd_generation: AtomicU64,
     lookupd_count: AtomicUsize,
     lookupd_is_null: AtomicBool,
-    health: Mutex<Option<String>>,
+    /// By shard, what is wrong with its log.
+    health: Mutex<BTreeMap<u16, String>>,
     unhealthy: AtomicBool,
     stopping: AtomicBool,
     failed: AtomicBool,
     /// Cores that send no more messages; see `core/stop.rs`.
     pub quiet_cores: AtomicUsize,
-    main_thread: UnixStream,
+    on_failure: OnFailure,
+}
+
+/// Ends the main thread's wait.
+struct OnFailure(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnFailure")
+    }
 }
 
 impl Process {
-    /// A healthy process.
+    /// A healthy process. `on_failure` is called, from any core, when one cannot go on.
     pub fn new(
         config: Config,
         started_at: i64,
         tcp_address: Address,
         http_address: Option<Address>,
-        main_thread: UnixStream,
+        on_failure: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         Self {
             lookupd_count: AtomicUsize::new(config.lookupd_tcp_addresses.len()),
@@ -80,12 +90,12 @@ impl Process {
             started_at,
             tcp_address,
             http_address,
-            health: Mutex::new(None),
+            health: Mutex::new(BTreeMap::new()),
             unhealthy: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             quiet_cores: AtomicUsize::new(0),
-            main_thread,
+            on_failure: OnFailure(on_failure),
         }
     }
 
@@ -94,14 +104,17 @@ impl Process {
         if !self.unhealthy.load(Ordering::Acquire) {
             return None;
         }
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned()
     }
 
-    /// Sets or clears the error. Called by the core whose log met it.
-    pub fn set_health_error(&self, error: Option<String>) {
-        let unhealthy = error.is_some();
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = error;
-        self.unhealthy.store(unhealthy, Ordering::Release);
+    /// Sets or clears the error of one shard's log. Called by the core that serves it.
+    pub fn set_health_error(&self, shard: u16, error: Option<String>) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some(error) => drop(health.insert(shard, error)),
+            None => drop(health.remove(&shard)),
+        }
+        self.unhealthy.store(!health.is_empty(), Ordering::Release);
     }
 
     /// The addresses of nsqlookupd in force now, and how often they were changed.
@@ -153,12 +166,29 @@ impl Process {
     /// Notes that a core cannot go on: the process is to end with the exit code for it.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
-        // Ends the main thread's wait. Should it not take the byte, it has one already.
-        let _ = (&self.main_thread).write(&[0]);
+        (self.on_failure.0)();
     }
 
     /// True once a shard was poisoned.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_shard_that_has_room_again_does_not_clear_the_health_of_another() {
+        let config = Config::from_arguments([]).unwrap();
+        let address = Address::Tcp(([127, 0, 0, 1], 4150).into());
+        let process = Process::new(config, 0, address, None, Box::new(|| ()));
+        process.set_health_error(0, Some("full".into()));
+        process.set_health_error(3, Some("failed".into()));
+        process.set_health_error(0, None);
+        assert_eq!(process.health_error().as_deref(), Some("failed"));
+        process.set_health_error(3, None);
+        assert_eq!(process.health_error(), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 fn pair() -> (MeshEnd<u64>, MeshEnd<u64>) {
-    let mut ends = mesh(2);
+    let mut ends = mesh(2, RING_ITEMS_MAX);
     let second = ends.pop().unwrap();
     (ends.pop().unwrap(), second)
 }
@@ -16,7 +16,7 @@ fn flush(end: &mut MeshEnd<u64>) -> Vec<usize> {
 
 #[test]
 fn items_arrive_in_order_with_their_sender() {
-    let mut ends = mesh(3);
+    let mut ends = mesh(3, RING_ITEMS_MAX);
     for item in 0..5 {
         ends[0].send(2, item);
         ends[1].send(2, 100 + item);
@@ -31,7 +31,7 @@ fn items_arrive_in_order_with_their_sender() {
 
 #[test]
 fn a_single_core_can_talk_to_itself() {
-    let mut end = mesh(1).pop().unwrap();
+    let mut end = mesh(1, RING_ITEMS_MAX).pop().unwrap();
     assert!(end.about_to_sleep());
     end.send(0, 7);
     assert!(!end.about_to_sleep());
@@ -98,7 +98,7 @@ fn moving_what_had_waited_rings_a_reader_that_sleeps_by_now() {
 
 #[test]
 fn a_flood_from_one_peer_does_not_starve_another() {
-    let mut ends = mesh(3);
+    let mut ends = mesh(3, RING_ITEMS_MAX);
     for item in 0..RING_ITEMS_MAX as u64 {
         ends[0].send(2, item);
     }

@@ -7,11 +7,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning, PoolPlacement};
-use nsq_flags::{info, warn};
-use nsq_wal::{DataDir, Disk, Log, LogOptions, WalError};
+use nsq_wal::{DataDir, Disk};
 
-use crate::config::{Config, Durability, Recover};
-use crate::core::{Core, Engine, EngineParts, OpenLog};
+use crate::core::{Core, Engine, EngineParts};
 use crate::http::{self, HttpContext};
 use crate::lookup::{self, Registrations};
 use crate::mesh::MeshEnd;
@@ -20,8 +18,8 @@ use crate::mesh::message::CoreMessage;
 use crate::mesh::placement::Placement;
 use crate::mesh::process::Process;
 use crate::start::error::CoreError;
-use crate::transport::clock;
-use crate::transport::{Options, RemoteWaker, Transport};
+use crate::start::logs::{LastFrames, log_options, open_logs};
+use crate::transport::{Options, RemoteWaker, Transport, clock};
 
 /// What glommio's reactor may pin. Its default is 10 MiB for each executor, for buffers that we do not use.
 const EXECUTOR_IO_BYTES: usize = 64 * 1024;
@@ -31,9 +29,6 @@ const EXECUTOR_RING_DEPTH: usize = 1024;
 /// Threads for blocking file work. With a single one, the renaming of the next segment, for which commits wait, would
 /// stand in line behind the preparing of the one after it, which takes tens of milliseconds.
 const BLOCKING_THREADS: usize = 3;
-
-/// Sizes of files are multiples of it.
-const BLOCK_BYTES: u64 = nsq_wal::limits::BLOCK_BYTES as u64;
 
 /// What all cores are given alike.
 pub struct Common<T: Transport> {
@@ -90,9 +85,6 @@ impl<T: Transport> Doorbells<T> {
     }
 }
 
-/// The last frame of each of a core's shards, when it has stopped.
-pub type LastFrames = Vec<(u16, u64)>;
-
 /// Starts the thread of one core.
 pub fn spawn<T: Transport + 'static>(
     common: Arc<Common<T>>,
@@ -114,7 +106,13 @@ pub fn spawn<T: Transport + 'static>(
 
 async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -> LastFrames {
     let CoreParts { id, mesh, tcp, http, started, may_start, .. } = parts;
-    let ready = open_logs(&common, id).map_err(CoreError::Log).and_then(|logs| {
+    let opened = {
+        let data = common.data.read().unwrap_or_else(PoisonError::into_inner);
+        let shards = common.placement.shards_of_core(id);
+        let options = shards.into_iter().map(|shard| log_options(&common.process.config, shard));
+        open_logs(&common.disk, &data, options, clock::now().mono_ns)
+    };
+    let ready = opened.map_err(CoreError::Log).and_then(|logs| {
         let transport = open_transport(&common, id)?;
         let waker = transport.remote_waker().map_err(|error| CoreError::System("eventfd", error))?;
         Ok((logs, transport, waker))
@@ -163,43 +161,4 @@ fn open_transport<T: Transport>(common: &Common<T>, id: u16) -> Result<T, CoreEr
         .leave(id, &transport, common.placement.cores())
         .map_err(|error| CoreError::System("failed to make a doorbell", error))?;
     Ok(transport)
-}
-
-fn open_logs<T: Transport>(common: &Common<T>, id: u16) -> Result<Vec<OpenLog>, WalError> {
-    let data = common.data.read().unwrap_or_else(PoisonError::into_inner);
-    let mut logs = Vec::new();
-    for shard in common.placement.shards_of_core(id) {
-        let options = log_options(&common.process.config, shard);
-        let (log, report) = Log::open(common.disk.clone(), &data, options, clock::now().mono_ns)?;
-        if report.damage.is_empty() {
-            info!("DISKQUEUE: {report}");
-        } else {
-            warn!("DISKQUEUE: {report}");
-        }
-        logs.push(OpenLog { shard, log });
-    }
-    Ok(logs)
-}
-
-fn log_options(config: &Config, shard: u16) -> LogOptions {
-    let defaults = LogOptions::new(shard, config.node_id);
-    // NSQ's option says how large a file may be. Ours stay between a size that is quick to prepare and one that is
-    // quick to recover.
-    let segment_bytes_max =
-        config.segment_bytes_max.clamp(defaults.segment_bytes_first, defaults.segment_bytes_max);
-    LogOptions {
-        durability: match config.durability {
-            Durability::Sync => nsq_wal::Durability::Sync,
-            Durability::Write => nsq_wal::Durability::Write,
-            Durability::Async => nsq_wal::Durability::Async,
-        },
-        sync_interval_ns: config.sync_interval_ns_max,
-        sync_messages_max: config.sync_messages_max,
-        segment_bytes_max: segment_bytes_max / BLOCK_BYTES * BLOCK_BYTES,
-        recover: match config.recover {
-            Recover::Refuse => nsq_wal::Recover::Refuse,
-            Recover::Quarantine => nsq_wal::Recover::Quarantine,
-        },
-        ..defaults
-    }
 }

@@ -7,12 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use glommio::ExecutorJoinHandle;
 use nsq_wal::{DataDir, Disk};
 
-use crate::mesh::mesh;
 use crate::mesh::placement::Placement;
 use crate::mesh::process::Process;
-use crate::start::core_thread::{self, Common, CoreParts, Doorbells, LastFrames};
+use crate::mesh::{RING_ITEMS_MAX, mesh};
+use crate::start::core_thread::{self, Common, CoreParts, Doorbells};
 use crate::start::error::{CoreError, StartError};
 use crate::start::listen::{Listener, Listeners};
+use crate::start::logs::LastFrames;
 use crate::transport::{RemoteWaker, Transport};
 
 /// The running cores.
@@ -54,7 +55,7 @@ pub(super) fn start<T: Transport + 'static>(
     let (started, starts) = mpsc::channel();
     let mut threads = Vec::new();
     let mut start_signals = Vec::new();
-    for (id, mesh) in (0..cores).zip(mesh(usize::from(cores))) {
+    for (id, mesh) in (0..cores).zip(mesh(usize::from(cores), RING_ITEMS_MAX)) {
         let (start_signal, may_start) = mpsc::channel();
         let parts = CoreParts {
             id,

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `resources` | descriptors, memory, processors, io_uring |
 //! | `listen` | sockets |
-//! | `data` | the data directory: lock, open |
+//! | `data`, `logs` | the data directory: lock, open; the logs in it: recover, mark |
 //! | `cores`, `core_thread` | threads; what one is made of |
 //! | `signals` | what ends the process |
 //! | `error` | every sentence and every exit code |
@@ -17,10 +17,12 @@ mod cores;
 pub mod data;
 pub mod error;
 pub mod listen;
+pub mod logs;
 mod resources;
 mod signals;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -32,6 +34,7 @@ use crate::mesh::placement::Placement;
 use crate::mesh::process::Process;
 use crate::start::error::{EXIT_IO, EXIT_OK, EXIT_START, StartError};
 use crate::start::listen::{Listener, Listeners};
+use crate::start::logs::NotClean;
 use crate::transport::{PlainTransport, RingTransport};
 
 /// Shards of a new data directory, at the least: one that is made on a small machine may move to a larger one.
@@ -79,7 +82,8 @@ fn run(config: Config) -> Result<u8, StartError> {
         started_at,
         listeners.tcp.address().clone(),
         listeners.http.as_ref().map(|http| http.address().clone()),
-        signals,
+        // Should the main thread not take the byte, it has one already.
+        Box::new(move || drop((&signals).write(&[0]))),
     ));
 
     let data = Arc::new(RwLock::new(data));
@@ -94,20 +98,21 @@ fn run(config: Config) -> Result<u8, StartError> {
     }
     signals::wait_for_end(ended);
     info!("NSQ: stopping subsystems");
-    let mut last_frames = node.stop(&process);
-    last_frames.sort_unstable();
-    let last_frames: Vec<u64> = last_frames.into_iter().map(|(_, frame)| frame).collect();
+    let last_frames = node.stop(&process);
     drop(listeners);
     if process.has_failed() {
         return Ok(EXIT_IO);
     }
-    if last_frames.len() != usize::from(placement.shards()) {
-        error!("NSQ: not every log could be closed; what was acknowledged is on disk");
-        return Ok(EXIT_IO);
-    }
-    if let Err(failed) = data.write().unwrap_or_else(PoisonError::into_inner).mark_clean(&last_frames) {
-        error!("NSQ: everything is on disk, but the clean stop could not be recorded - {failed}");
-        return Ok(EXIT_IO);
+    match logs::mark_clean(&mut data.write().unwrap_or_else(PoisonError::into_inner), last_frames) {
+        Ok(()) => {}
+        Err(NotClean::NotClosed) => {
+            error!("NSQ: not every log could be closed; what was acknowledged is on disk");
+            return Ok(EXIT_IO);
+        }
+        Err(NotClean::Log(failed)) => {
+            error!("NSQ: everything is on disk, but the clean stop could not be recorded - {failed}");
+            return Ok(EXIT_IO);
+        }
     }
     info!("NSQ: bye");
     drop(lock);

@@ -12,7 +12,7 @@ use glommio::timer::Timer;
 use super::super::*;
 use super::harness::*;
 use super::on_both_drivers;
-use crate::mesh::{MeshEnd, mesh};
+use crate::mesh::{MeshEnd, RING_ITEMS_MAX, mesh};
 
 on_both_drivers!(
     an_idle_core_sleeps,
@@ -324,7 +324,7 @@ async fn play<T: Transport>(mut transport: T, mut end: MeshEnd<u64>, core: usize
 fn cores_ring_each_other<T: Transport>() {
     const ROUNDS: u64 = 5000;
     let _watchdog = Watchdog::new();
-    let mut ends = mesh(2);
+    let mut ends = mesh(2, RING_ITEMS_MAX);
     let (second_end, first_end) = (ends.pop().unwrap(), ends.pop().unwrap());
     let ((to_first, for_first), (to_second, for_second)) = (channel(), channel());
     let second = thread::spawn(move || {
