@@ -1,8 +1,8 @@
 //! Every error a client can see. The codes and the texts are part of the protocol: client libraries match
 //! them literally, so they are written here and nowhere else.
 
-use crate::command::Verb;
 use crate::names::quote;
+use crate::verb::Verb;
 
 /// The first word of an error frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,11 +37,13 @@ mod mpub;
 pub mod names;
 mod parse;
 pub mod session;
+mod verb;
 
-pub use command::{Command, Messages, Verb};
+pub use command::{Command, Messages};
 pub use error::{ErrorCode, WireError};
 pub use identify::{Compression, IdentifyReply, Identity};
 pub use limits::Limits;
 pub use message::MessageId;
 pub use names::{ChannelName, TopicName};
 pub use session::{Session, State, Step};
+pub use verb::Verb;

@@ -9,11 +9,12 @@
 //! since it has to be held until its last byte is there, the bodies in sum are bounded by `--max-body-size` as
 //! well. Only a client that lies about the body size can notice.
 
-use crate::command::{Messages, Verb};
+use crate::command::Messages;
 use crate::error::{Missing, WireError};
 use crate::limits::Limits;
 use crate::names::TopicName;
 use crate::parse::{Parse, Stop, number};
+use crate::verb::Verb;
 
 /// Bytes of the two numbers before the first message.
 const HEADER_SIZE: usize = 8;

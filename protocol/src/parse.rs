@@ -2,9 +2,10 @@
 
 use memchr::memchr;
 
-use crate::command::{Line, Verb};
+use crate::command::Line;
 use crate::error::{Missing, WireError};
 use crate::limits::{IDENTIFY_BYTES_MAX, LINE_MAX, Limits};
+use crate::verb::Verb;
 
 /// Why a parser could not hand out a step.
 pub(crate) enum Stop {

@@ -11,13 +11,14 @@
 //! The order of the checks within a command is visible to clients, and is NSQ's: state, then parameters from
 //! left to right, then the body's size, then the body.
 
-use crate::command::{Command, Line, Verb, parse_number};
+use crate::command::{Command, Line, parse_number};
 use crate::error::{Missing, WireError};
 use crate::identify::{self, Identity};
 use crate::limits::{Limits, MAGIC_V2, NS_PER_MS};
 use crate::mpub::Batch;
 use crate::names::{TopicName, validate};
 use crate::parse::{Body, Parse, Stop, find_line};
+use crate::verb::Verb;
 
 /// Where a connection stands. The numbers are those of NSQ's statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

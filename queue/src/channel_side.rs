@@ -7,14 +7,17 @@ use crate::consumer::Consumer;
 use crate::finished::Finished;
 use crate::hash::IntMap;
 use crate::ids::{ChannelKey, ConsumerId, TopicKey};
-use crate::input::{Now, RestoredMessage};
+use crate::input::Now;
 use crate::outbox::Outbox;
-use crate::output::{Output, QueueRecord};
+use crate::output::Output;
 use crate::peer::{ChannelOpening, PeerMessage};
-use crate::pump::Random;
+use crate::random::Random;
+use crate::record::QueueRecord;
 use crate::resident::{Cache, LocalTopic};
+use crate::restored::RestoredMessage;
 use crate::slab::Slab;
 use crate::time::Wheel;
+use crate::timer::Timer;
 use std::collections::VecDeque;
 
 mod commands;
@@ -40,24 +43,6 @@ pub(crate) struct ChannelSide {
     /// The broker stops: nothing is delivered any more.
     stopped: bool,
     random: Random,
-}
-
-/// What waits for a moment.
-pub(crate) enum Timer {
-    InFlight(InFlight),
-    Deferred { channel: u32, seq: u64, attempts: u16 },
-    FetchAgain { local: u32, seq: u64 },
-}
-
-/// A message that a consumer has and has not answered for.
-pub(crate) struct InFlight {
-    pub(crate) channel: u32,
-    pub(crate) consumer: ConsumerId,
-    pub(crate) id: u64,
-    pub(crate) seq: u64,
-    pub(crate) attempts: u16,
-    pub(crate) delivered_at_ns: u64,
-    pub(crate) published_at_ns: i64,
 }
 
 const NS_PER_MS: u64 = 1_000_000;

@@ -45,11 +45,15 @@ mod outbox;
 mod output;
 mod peer;
 mod pump;
+mod random;
+mod record;
 mod resident;
+mod restored;
 mod shard;
 mod slab;
 mod stats;
 mod time;
+mod timer;
 mod topic;
 mod topic_side;
 mod waiters;
@@ -60,8 +64,10 @@ pub use ids::{
     ChannelId, ChannelKey, ConsumerId, RawMessageId, Token, TopicKey, Waiter, format_message_id,
     parse_message_id,
 };
-pub use input::{Admin, Input, Now, RestoredChannel, RestoredMessage, RestoredTopic};
-pub use output::{Cause, Command, Output, PublishError, QueueRecord, SubscribeError};
+pub use input::{Admin, Input, Now};
+pub use output::{Cause, Command, Output, PublishError, SubscribeError};
 pub use peer::{ChannelOpening, PeerMessage};
+pub use record::QueueRecord;
+pub use restored::{RestoredChannel, RestoredMessage, RestoredTopic};
 pub use shard::Shard;
 pub use stats::{CacheStats, ChannelStats, ConsumerStats, TopicStats};

@@ -5,8 +5,8 @@
 
 use crate::batch::Batch;
 use crate::ids::{ChannelId, ChannelKey, TopicKey};
-use crate::input::RestoredChannel;
-use crate::output::QueueRecord;
+use crate::record::QueueRecord;
+use crate::restored::RestoredChannel;
 use std::sync::Arc;
 
 /// A message between cores. Opaque to the broker, which only carries it.

@@ -2,10 +2,11 @@
 
 use crate::batch::Batch;
 use crate::ids::{ChannelId, TopicKey};
-use crate::input::RestoredTopic;
 use crate::outbox::Outbox;
-use crate::output::{Output, PublishError, QueueRecord};
+use crate::output::{Output, PublishError};
 use crate::peer::PeerMessage;
+use crate::record::QueueRecord;
+use crate::restored::RestoredTopic;
 use crate::waiters::{Answer, Waiters};
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -65,7 +65,7 @@ pub enum WalError {
         /// Where the damage begins.
         offset: u64,
         /// Row of the decision table.
-        row: crate::recovery::Row,
+        row: crate::row::Row,
         /// First frame that cannot be read.
         frame_seq: u64,
     },

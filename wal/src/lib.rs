@@ -34,6 +34,7 @@ mod log;
 pub mod recovery;
 #[cfg(any(test, feature = "fault"))]
 mod replay;
+mod row;
 mod state;
 
 pub use self::data_dir::{DataDir, DataDirOptions};
@@ -46,9 +47,10 @@ pub use self::log::{
     Batch, Durability, Event, Log, LogOptions, LogStats, LostMessages, Placed, Publish, ReadFailure, Recover,
     Unread,
 };
-pub use self::recovery::{Lost, RecoveryReport, Row, Verdict};
+pub use self::recovery::{Lost, RecoveryReport, Verdict};
 #[cfg(any(test, feature = "fault"))]
 pub use self::replay::{Fact, Replay, SeenFrame};
+pub use self::row::Row;
 pub use self::state::{ChannelState, Pending, Requeued, Run, SegmentState, State, TopicState};
 
 /// A topic of a shard. The caller assigns ids; the log records them. Never used twice.

@@ -1,15 +1,17 @@
 //! What consumers say: subscriptions, credit, FIN, REQ and TOUCH.
 
-use super::{ChannelSide, InFlight, Timer};
+use super::ChannelSide;
 use crate::channel::Waiting;
 use crate::config::FINISHED_RANGES_MAX;
 use crate::consumer::Consumer;
 use crate::ids::{ChannelKey, ConsumerId, RawMessageId, parse_message_id};
 use crate::input::Now;
 use crate::outbox::Outbox;
-use crate::output::{Cause, Output, QueueRecord, SubscribeError};
+use crate::output::{Cause, Output, SubscribeError};
 use crate::peer::PeerMessage;
+use crate::record::QueueRecord;
 use crate::time::TimerKey;
+use crate::timer::{InFlight, Timer};
 
 impl ChannelSide {
     pub(crate) fn subscribe(

@@ -1,10 +1,11 @@
 //! What the log read for channels that had run ahead of the cache, and what it could not read.
 
-use super::{ChannelSide, Timer};
+use super::ChannelSide;
 use crate::batch::Batch;
 use crate::config::FETCH_RETRY_NS;
 use crate::ids::TopicKey;
 use crate::input::Now;
+use crate::timer::Timer;
 
 impl ChannelSide {
     pub(crate) fn loaded(

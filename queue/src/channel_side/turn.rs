@@ -1,11 +1,12 @@
 //! What time brings, and what is done once per turn: deliveries, overflow, records, memory.
 
-use super::{ChannelSide, InFlight, Timer};
+use super::ChannelSide;
 use crate::channel::Waiting;
 use crate::input::Now;
 use crate::outbox::Outbox;
-use crate::output::QueueRecord;
 use crate::pump::Pump;
+use crate::record::QueueRecord;
+use crate::timer::{InFlight, Timer};
 
 impl ChannelSide {
     pub(crate) fn expire(&mut self, now: Now) {

@@ -2,9 +2,9 @@
 
 use super::Shard;
 use crate::channel::Channel;
-use crate::channel_side::Timer;
 use crate::hash::IntMap;
 use crate::ids::ConsumerId;
+use crate::timer::Timer;
 
 impl Shard {
     /// Walks everything and panics at the first thing that is not as it must be. Slow; for tests.

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::scan::{Behind, Scan};
-use super::table::Row;
 use super::{Recovery, TORN_COPY_BYTES, Verdict, io};
 use crate::disk::ColdJob;
 use crate::error::WalError;
 use crate::format::frame::FrameHeader;
 use crate::limits::BROKEN_COPY_BYTES_MAX;
 use crate::log::segment_name;
+use crate::row::Row;
 
 impl Recovery<'_> {
     /// Copies a tail aside.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use self::report::{Lost, RecoveryReport, Verdict};
 use self::scan::Scan;
-pub use self::table::{Found, Later, Row, decide};
+pub use self::table::{Found, Later, decide};
 use crate::data_dir::DataDir;
 use crate::disk::{ColdJob, Disk, LogFile, ReadBuf};
 use crate::error::{Errno, WalError};
@@ -31,6 +31,7 @@ use crate::format::Seed;
 use crate::format::segment::SegmentHeader;
 use crate::limits::{BLOCK_BYTES, SPARE_COUNT_MAX};
 use crate::log::{RESERVE_NAME, Recover, Spare, segment_name, spare_name};
+use crate::row::Row;
 use crate::state::State;
 
 /// Bytes of a torn tail that are copied aside when not even its header tells its length.

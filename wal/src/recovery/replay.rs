@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::scan::Scan;
-use super::table::{Found, Later, Row, decide};
+use super::table::{Found, Later, decide};
 use super::{Header, Lost, Recovery, SegmentFile, TORN_COPY_BYTES, Verdict};
 use crate::error::WalError;
 use crate::format::checkpoint;
@@ -13,6 +13,7 @@ use crate::format::record::{RecordView, Records};
 use crate::format::segment::SegmentHeader;
 use crate::limits::{BLOCK_BYTES, CHECKPOINT_BYTES_MAX};
 use crate::log::segment_name;
+use crate::row::Row;
 use crate::state::{Applied, Place};
 
 impl Recovery<'_> {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Row;
 use crate::TopicId;
+use crate::row::Row;
 
 /// Where and how the log of a shard ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
