@@ -38,6 +38,10 @@ mod stop;
 mod usage;
 mod value;
 
+/// The macros of the facade, under names that ours can reach.
+#[doc(hidden)]
+pub use ::log as __log;
+pub use ::log::{debug, error, info, warn};
 pub use duration::{format_duration, parse_duration};
 pub use flag::{Availability, Flag, Key, Kind, Word};
 pub use host::{default_node_id, hostname};

@@ -46,7 +46,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(config) => config,
         Err(stop) => return u8::try_from(stop.report(&PROGRAM)).unwrap_or(EXIT_START),
     };
-    log::init(&config.log_prefix, config.log_level);
+    let _flush = log::init(&config.log_prefix, config.log_level);
     for warning in config.warnings() {
         warn!("{warning}");
     }

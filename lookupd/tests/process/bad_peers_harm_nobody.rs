@@ -1,6 +1,6 @@
 //! Peers that stall, flood or talk nonsense, beside one that is served within its second.
 
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -93,4 +93,20 @@ fn half_an_http_request_holds_nobody_up() {
     assert_eq!(daemon.http("GET", "/ping"), (200, "OK".into()));
     is_served(&mut daemon.peer("good"));
     drop(stalled);
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let (mut daemon, log) = Daemon::with_log(&[]);
+    let mut peer = daemon.peer("good");
+    // A line each, and some 2 MB in sum: more than the pipe and the buffer of the log take.
+    for _ in 0..100 {
+        peer.send(&b"PING\n".repeat(250));
+        (0..250).for_each(|_| assert_eq!(peer.answer().unwrap(), "OK"));
+    }
+    is_served(&mut peer);
+    assert_eq!(daemon.http("GET", "/ping"), (200, "OK".into()));
+    assert_eq!(daemon.terminate(), Some(0));
+    let told = log.lines().map_while(Result::ok).filter(|line| line.contains("pinged")).count();
+    assert!(told < 25_000, "the rest was dropped");
 }

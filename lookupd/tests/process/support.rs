@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything.
@@ -18,6 +18,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it, and waits until it listens. The log must be on, since it tells the ports.
     pub(crate) fn start(flags: &[&str]) -> Self {
+        let (daemon, mut log) = Self::with_log(flags);
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        daemon
+    }
+
+    /// Like [`Daemon::start`], but what it logs from then on is the test's to read, or not.
+    pub(crate) fn with_log(flags: &[&str]) -> (Self, BufReader<ChildStderr>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_nsqlookupd"))
             .args([
                 "--tcp-address=127.0.0.1:0",
@@ -41,9 +48,7 @@ impl Daemon {
             panic!("it ended before it listened");
         };
         let (tcp, http) = (address("TCP"), address("HTTP"));
-        // Somebody has to read the log, or the daemon waits for that.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { child, tcp, http }
+        (Self { child, tcp, http }, log)
     }
 
     /// Sends SIGTERM and waits for the exit code.
