@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::error::BenchError;
 use crate::lookup;
+use crate::numbers::{CONNECTIONS_MAX, RATE_MAX, SECONDS_MAX, count, get, number, time};
 use crate::server::{Server, unique_topic};
 use crate::wire::STAMP_BYTES;
 use crate::workload::flow::Consuming;
@@ -17,11 +18,8 @@ use crate::workload::{Common, Publishing, Timing};
 /// Bounds of what can be asked for. A stock server takes bodies of 1 MiB and MPUBs of 5 MiB.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 const COMMAND_BYTES_MAX: usize = 5 << 20;
-pub(crate) const CONNECTIONS_MAX: u64 = 100_000;
 const WINDOW_MAX: u64 = 1 << 20;
 const MESSAGES_MAX: u64 = 10_000_000_000;
-pub(crate) const SECONDS_MAX: u64 = 86_400;
-pub(crate) const RATE_MAX: u64 = 10_000_000;
 
 /// A parsed request.
 #[derive(Debug)]
@@ -122,17 +120,6 @@ fn common_args() -> Vec<Arg> {
         switch("keep", "Do not delete the topic at the end"),
         switch("json", "Report one line of JSON"),
     ]
-}
-
-/// A number with a default, within a range.
-pub(crate) fn number(
-    name: &'static str,
-    default: &'static str,
-    range: std::ops::RangeInclusive<u64>,
-    help: &'static str,
-) -> Arg {
-    let parser = RangedU64ValueParser::<u64>::new().range(range);
-    Arg::new(name).long(name).default_value(default).help(help).value_parser(parser)
 }
 
 fn optional(name: &'static str, range: std::ops::RangeInclusive<u64>, help: &'static str) -> Arg {
@@ -265,21 +252,6 @@ fn parse_job(name: &str, matches: &ArgMatches) -> Result<Job, BenchError> {
 fn batch_of(matches: &ArgMatches) -> Option<usize> {
     let batch: Option<&u64> = matches.try_get_one("batch").ok().flatten();
     batch.and_then(|&batch| usize::try_from(batch).ok())
-}
-
-/// The value of a [`number`].
-pub(crate) fn get(matches: &ArgMatches, name: &str) -> u64 {
-    *matches.get_one::<u64>(name).expect("invariant: numbers have a default")
-}
-
-/// The same as a count of things.
-pub(crate) fn count(matches: &ArgMatches, name: &str) -> usize {
-    usize::try_from(get(matches, name)).unwrap_or(usize::MAX)
-}
-
-/// The same in seconds.
-pub(crate) fn time(matches: &ArgMatches, name: &str) -> Duration {
-    Duration::from_secs(get(matches, name))
 }
 
 #[cfg(test)]

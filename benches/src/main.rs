@@ -21,6 +21,7 @@ mod lane;
 mod latency;
 mod link;
 mod lookup;
+mod numbers;
 mod process;
 mod publisher;
 mod report;

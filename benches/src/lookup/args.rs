@@ -7,8 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
 use super::Settings;
-use crate::args::{CONNECTIONS_MAX, RATE_MAX, SECONDS_MAX, count, get, number, time};
 use crate::error::BenchError;
+use crate::numbers::{CONNECTIONS_MAX, RATE_MAX, SECONDS_MAX, count, get, number, time};
 use crate::server::Server;
 
 /// Where nsqlookupd listens unless told otherwise.

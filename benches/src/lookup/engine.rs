@@ -1,15 +1,15 @@
-//! The event loop: one thread, one epoll, the fleet's connections and those of the desk.
+//! The event loop: one thread, one epoll, the fleet's connections and those of the client.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, epoll, poll};
 
-use super::crowd::Crowd;
-use super::desk::Desk;
+use super::client::Client;
 use super::fleet::Fleet;
-use super::ledger::Ledger;
+use super::journal::Journal;
 use super::peer::Peer;
+use super::plan::Plan;
 use super::ticker::Ticker;
 use super::{Sample, Settings};
 use crate::clock::{self, duration_ns};
@@ -45,16 +45,16 @@ impl Tickers {
     }
 }
 
-/// A fleet and a desk at one server.
+/// A fleet and a client at one server.
 pub(crate) struct Engine<'a> {
-    fleet: &'a Fleet,
+    plan: &'a Plan,
     server: &'a Server,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     scratch: Vec<u8>,
-    crowd: Crowd<'a>,
-    desk: Desk<'a>,
-    ledger: Ledger<'a>,
+    fleet: Fleet<'a>,
+    client: Client<'a>,
+    journal: Journal<'a>,
     tickers: Option<Tickers>,
     asked: u64,
     deadline_ns: u64,
@@ -68,7 +68,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// No connection or no epoll.
     pub(crate) fn new(
-        fleet: &'a Fleet,
+        plan: &'a Plan,
         settings: &Settings,
         server: &'a Server,
         deadline: Duration,
@@ -77,26 +77,26 @@ impl<'a> Engine<'a> {
         let slack = std::num::NonZeroU64::new(TIMER_SLACK_NS);
         rustix::thread::set_current_timer_slack(slack).map_err(BenchError::errno("set the timer slack"))?;
         let peers: Result<Vec<Peer>, BenchError> =
-            (0..fleet.peers()).map(|index| Peer::connect(server.tcp, index)).collect();
+            (0..plan.peers()).map(|index| Peer::connect(server.tcp, index)).collect();
         let peers = peers?;
         let remotes: Result<Vec<String>, BenchError> = peers.iter().map(|peer| local(peer.link())).collect();
-        let desk = Desk::open(fleet, server.http, settings.connections)?;
+        let client = Client::open(plan, server.http, settings.connections)?;
         let epoll =
             epoll::create(epoll::CreateFlags::CLOEXEC).map_err(BenchError::errno("create an epoll"))?;
-        for (index, link) in peers.iter().map(Peer::link).chain(desk.links()).enumerate() {
+        for (index, link) in peers.iter().map(Peer::link).chain(client.links()).enumerate() {
             let data = epoll::EventData::new_u64(index as u64);
             epoll::add(&epoll, link.stream(), data, epoll::EventFlags::IN)
                 .map_err(BenchError::errno("register a connection"))?;
         }
         Ok(Self {
-            fleet,
+            plan,
             server,
             epoll,
             events: Vec::with_capacity(EVENTS_MAX),
             scratch: vec![0; SCRATCH_BYTES],
-            ledger: Ledger::new(fleet, remotes?),
-            crowd: Crowd::new(fleet, peers),
-            desk,
+            journal: Journal::new(plan, remotes?),
+            fleet: Fleet::new(plan, peers),
+            client,
             tickers: None,
             asked: 0,
             deadline_ns: now_ns.saturating_add(duration_ns(deadline)),
@@ -104,17 +104,17 @@ impl<'a> Engine<'a> {
         })
     }
 
-    pub(crate) fn crowd(&self) -> &Crowd<'a> {
-        &self.crowd
+    pub(crate) fn fleet(&self) -> &Fleet<'a> {
+        &self.fleet
     }
 
-    pub(crate) fn desk(&self) -> &Desk<'a> {
-        &self.desk
+    pub(crate) fn client(&self) -> &Client<'a> {
+        &self.client
     }
 
     /// Answers in which an nsqd was rightly missing.
     pub(crate) fn absences(&self) -> u64 {
-        self.ledger.absences()
+        self.journal.absences()
     }
 
     /// Lets the whole fleet register, and returns when it has.
@@ -122,8 +122,8 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// Any failure, also of time.
     pub(crate) fn register(&mut self) -> Result<(), BenchError> {
-        (0..self.fleet.peers()).try_for_each(|peer| self.crowd.greet(peer))?;
-        while !self.crowd.is_registered() {
+        (0..self.plan.peers()).try_for_each(|peer| self.fleet.greet(peer))?;
+        while !self.fleet.is_registered() {
             self.turn(u64::MAX)?;
         }
         Ok(())
@@ -137,8 +137,8 @@ impl<'a> Engine<'a> {
         let start_ns = clock::now_ns();
         let from_ns = start_ns + duration_ns(settings.warmup);
         let to_ns = from_ns + duration_ns(settings.measured);
-        self.crowd.record(from_ns..to_ns);
-        self.desk.record(from_ns..to_ns);
+        self.fleet.record(from_ns..to_ns);
+        self.client.record(from_ns..to_ns);
         self.tickers = Some(Tickers {
             ping: Ticker::new(start_ns, settings.peers as u64, duration_ns(settings.ping_interval)),
             churn: Ticker::new(start_ns, settings.churn, SECOND_NS),
@@ -158,10 +158,10 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// Any failure and any wrong answer.
     pub(crate) fn ask_for_all(&mut self) -> Result<(), BenchError> {
-        for topic in 0..self.fleet.topic_count() {
-            self.desk.ask(topic, clock::now_ns())?;
-            self.desk.dispatch()?;
-            while self.desk.waiting() > AHEAD_MAX {
+        for topic in 0..self.plan.topic_count() {
+            self.client.ask(topic, clock::now_ns())?;
+            self.client.dispatch()?;
+            while self.client.waiting() > AHEAD_MAX {
                 self.turn(u64::MAX)?;
             }
         }
@@ -177,7 +177,7 @@ impl<'a> Engine<'a> {
 
     /// Waits for every answer, and until nothing is away any more.
     fn settle(&mut self) -> Result<(), BenchError> {
-        while !(self.crowd.is_quiet() && self.desk.waiting() + self.desk.outstanding() == 0) {
+        while !(self.fleet.is_quiet() && self.client.waiting() + self.client.outstanding() == 0) {
             self.turn(u64::MAX)?;
         }
         Ok(())
@@ -197,7 +197,7 @@ impl<'a> Engine<'a> {
 
     /// Waits for events, at most until something is due.
     fn wait(&mut self, until_ns: u64) -> Result<(), BenchError> {
-        let due_ns = self.tickers.as_ref().map_or(u64::MAX, Tickers::due_ns).min(self.crowd.due_ns());
+        let due_ns = self.tickers.as_ref().map_or(u64::MAX, Tickers::due_ns).min(self.fleet.due_ns());
         let timeout_ns = due_ns.min(until_ns).saturating_sub(clock::now_ns()).min(WAIT_NS_MAX);
         // epoll_wait rounds up to milliseconds; ppoll does not.
         if timeout_ns > 0 {
@@ -210,11 +210,11 @@ impl<'a> Engine<'a> {
 
     fn handle(&mut self, index: usize) -> Result<(), BenchError> {
         self.progress_ns = clock::now_ns();
-        match index.checked_sub(self.fleet.peers()) {
-            None => self.crowd.on_readable(index, &mut self.scratch, &mut self.ledger),
-            Some(asker) => {
-                if self.desk.on_readable(asker, &mut self.scratch, &mut self.ledger)? {
-                    self.desk.dispatch()?;
+        match index.checked_sub(self.plan.peers()) {
+            None => self.fleet.on_readable(index, &mut self.scratch, &mut self.journal),
+            Some(caller) => {
+                if self.client.on_readable(caller, &mut self.scratch, &mut self.journal)? {
+                    self.client.dispatch()?;
                 }
                 Ok(())
             }
@@ -225,23 +225,23 @@ impl<'a> Engine<'a> {
     fn tick(&mut self, now_ns: u64) -> Result<(), BenchError> {
         if let Some(tickers) = &mut self.tickers {
             while let Some(due_ns) = tickers.lookup.take(now_ns) {
-                let topic = scramble(self.asked) as usize % self.fleet.topic_count();
+                let topic = scramble(self.asked) as usize % self.plan.topic_count();
                 self.asked += 1;
-                self.desk.ask(topic, due_ns)?;
+                self.client.ask(topic, due_ns)?;
             }
-            self.desk.dispatch()?;
+            self.client.dispatch()?;
             while tickers.ping.take(now_ns).is_some() {
-                self.crowd.ping()?;
+                self.fleet.ping()?;
             }
             while tickers.churn.take(now_ns).is_some() {
-                self.crowd.churn(&mut self.ledger)?;
+                self.fleet.churn(&mut self.journal)?;
             }
         }
-        self.crowd.bring_back(now_ns, &mut self.ledger)
+        self.fleet.bring_back(now_ns, &mut self.journal)
     }
 
     fn check_time(&mut self, now_ns: u64) -> Result<(), BenchError> {
-        let outstanding = self.crowd.outstanding() + self.desk.outstanding();
+        let outstanding = self.fleet.outstanding() + self.client.outstanding();
         if outstanding == 0 {
             self.progress_ns = now_ns;
         }

@@ -1,180 +1,235 @@
-//! Which nsqd has which topic, and what everything is called. Pure arithmetic: the same settings give the same fleet.
-//!
-//! The topics fall into as many groups as an nsqd has topics, and an nsqd has one topic of each group. The nsqds stand
-//! in rows as long as a group: each row covers every topic of a group once, shifted further from group to group by its
-//! own number. So topics have almost equally many producers, and two nsqds share a topic here and there instead of
-//! being copies of each other.
+//! The fleet at work: registers, PINGs, and now and then takes a topic back for a moment.
 
-use super::Settings;
+use std::collections::VecDeque;
+use std::ops::Range;
 
-/// What every nsqd says about itself.
-pub(crate) const VERSION: &str = "1.3.0";
-pub(crate) const TCP_PORT: u16 = 4150;
-pub(crate) const HTTP_PORT: u16 = 4151;
+use super::journal::Journal;
+use super::peer::{Answered, Command, Peer};
+use super::plan::Plan;
+use crate::clock;
+use crate::error::BenchError;
+use crate::latency::Latencies;
+use crate::tally::scramble;
 
-const ADDRESS_PREFIX: &str = "nsqd-";
-const ADDRESS_SUFFIX: &str = ".example.net";
+/// How long a topic that was taken back stays away: long enough for lookups to notice.
+const AWAY_NS: u64 = 200_000_000;
+/// nsqd drops the connection when an answer takes longer.
+const LATE_NS: u64 = 1_000_000_000;
 
-/// The plan of a fleet. Topics are numbered through; a slot is the place of a topic among those of its nsqd.
+/// All peers, and what they are about to do.
 #[derive(Debug)]
-pub(crate) struct Fleet {
-    peers: usize,
-    slots: usize,
-    channels: usize,
-    /// Topics in a group.
-    group: usize,
-    prefix: String,
+pub(crate) struct Fleet<'a> {
+    plan: &'a Plan,
+    peers: Vec<Peer>,
+    /// Commands without an answer.
+    outstanding: usize,
+    /// Peers that have registered everything.
+    registered: usize,
+    /// What was taken back, with the time of its return, in order.
+    away: VecDeque<(u64, usize, usize)>,
+    pinged: usize,
+    churned: u64,
+    done: Vec<Answered>,
+    /// Commands sent in this span count, in ns.
+    recorded_ns: Range<u64>,
+    latency: Latencies,
+    late: u64,
 }
 
-impl Fleet {
-    /// `prefix` starts the name of every topic.
-    pub(crate) fn new(settings: &Settings, prefix: &str) -> Self {
+impl<'a> Fleet<'a> {
+    pub(crate) fn new(plan: &'a Plan, peers: Vec<Peer>) -> Self {
         Self {
-            peers: settings.peers,
-            slots: settings.topics,
-            channels: settings.channels,
-            group: settings.peers.div_ceil(settings.producers.max(1)).max(1),
-            prefix: prefix.into(),
-        }
-    }
-
-    pub(crate) fn peers(&self) -> usize {
-        self.peers
-    }
-
-    /// Topics of each nsqd.
-    pub(crate) fn slots(&self) -> usize {
-        self.slots
-    }
-
-    /// Channels of each topic.
-    pub(crate) fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Different topics in the whole fleet.
-    pub(crate) fn topic_count(&self) -> usize {
-        self.slots * self.group
-    }
-
-    /// Producers of a topic, on average.
-    pub(crate) fn producers_mean(&self) -> f64 {
-        self.peers as f64 / self.group as f64
-    }
-
-    /// The topic in `slot` of `peer`.
-    pub(crate) fn topic_of(&self, peer: usize, slot: usize) -> usize {
-        let (row, column) = (peer / self.group, peer % self.group);
-        slot * self.group + (column + row * slot) % self.group
-    }
-
-    /// The slot of `topic`, if `peer` has it.
-    pub(crate) fn slot_of(&self, peer: usize, topic: usize) -> Option<usize> {
-        let slot = topic / self.group;
-        (peer < self.peers && slot < self.slots && self.topic_of(peer, slot) == topic).then_some(slot)
-    }
-
-    /// All that have `topic`, in order.
-    pub(crate) fn peers_of(&self, topic: usize) -> impl Iterator<Item = usize> {
-        let (slot, place) = (topic / self.group, topic % self.group);
-        let rows = self.peers.div_ceil(self.group);
-        (0..rows)
-            .map(move |row| {
-                let column = (place + self.group - row * slot % self.group) % self.group;
-                row * self.group + column
-            })
-            .filter(|&peer| peer < self.peers)
-    }
-
-    pub(crate) fn topic_name(&self, topic: usize) -> String {
-        format!("{}_{topic:05}", self.prefix)
-    }
-
-    pub(crate) fn channel_name(channel: usize) -> String {
-        format!("channel_{channel:02}")
-    }
-
-    pub(crate) fn hostname(peer: usize) -> String {
-        format!("{ADDRESS_PREFIX}{peer:05}")
-    }
-
-    pub(crate) fn broadcast_address(peer: usize) -> String {
-        format!("{ADDRESS_PREFIX}{peer:05}{ADDRESS_SUFFIX}")
-    }
-
-    /// The nsqd that could have announced `address`.
-    pub(crate) fn peer_at(&self, address: &str) -> Option<usize> {
-        let digits = address.strip_prefix(ADDRESS_PREFIX)?.strip_suffix(ADDRESS_SUFFIX)?;
-        let peer: usize = digits.parse().ok()?;
-        let exact = digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        (exact && peer < self.peers).then_some(peer)
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
-    use super::*;
-
-    pub(crate) fn fleet(peers: usize, topics: usize, producers: usize) -> Fleet {
-        let settings = Settings {
+            plan,
             peers,
-            topics,
-            channels: 2,
-            producers,
-            ping_interval: Duration::from_secs(1),
-            churn: 0,
-            rate: 1,
-            connections: 1,
-            warmup: Duration::ZERO,
-            measured: Duration::ZERO,
+            outstanding: 0,
+            registered: 0,
+            away: VecDeque::new(),
+            pinged: 0,
+            churned: 0,
+            done: Vec::new(),
+            recorded_ns: 0..0,
+            latency: Latencies::new(),
+            late: 0,
+        }
+    }
+
+    /// From now on latencies of commands sent in this span count.
+    pub(crate) fn record(&mut self, span_ns: Range<u64>) {
+        self.recorded_ns = span_ns;
+    }
+
+    /// From writing a command to its answer.
+    pub(crate) fn latency(&self) -> &Latencies {
+        &self.latency
+    }
+
+    /// Commands, at any time, whose answer came too late for an nsqd.
+    pub(crate) fn late(&self) -> u64 {
+        self.late
+    }
+
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Everybody has registered everything, for the first time.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered == self.peers.len()
+    }
+
+    /// No answer is outstanding, and nothing is away.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.outstanding == 0 && self.away.is_empty()
+    }
+
+    /// When the next topic returns.
+    pub(crate) fn due_ns(&self) -> u64 {
+        self.away.front().map_or(u64::MAX, |&(due_ns, ..)| due_ns)
+    }
+
+    /// Starts the registration of `peer`; each answer leads to the next command, as in nsqd.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub(crate) fn greet(&mut self, peer: usize) -> Result<(), BenchError> {
+        self.outstanding += 1;
+        self.peers[peer].identify()
+    }
+
+    /// The next peer in turn sends a PING.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub(crate) fn ping(&mut self) -> Result<(), BenchError> {
+        let peer = self.pinged % self.peers.len();
+        self.pinged += 1;
+        self.send(peer, Command::Ping)
+    }
+
+    /// A peer, different each time, takes one of its topics back.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub(crate) fn churn(&mut self, journal: &mut Journal<'_>) -> Result<(), BenchError> {
+        let chance = scramble(self.churned) as usize;
+        self.churned += 1;
+        let (peer, slot) = (chance % self.peers.len(), chance / self.peers.len() % self.plan.slots());
+        if !journal.is_present(peer, slot) {
+            return Ok(());
+        }
+        journal.unsettle(peer, slot);
+        self.send(peer, Command::Unregister { slot })
+    }
+
+    /// Registers again what has been away long enough.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub(crate) fn bring_back(&mut self, now_ns: u64, journal: &mut Journal<'_>) -> Result<(), BenchError> {
+        while self.due_ns() <= now_ns {
+            let Some((_, peer, slot)) = self.away.pop_front() else { break };
+            self.register(peer, slot, 0, journal)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the answers that have come for `peer` and does what follows from them.
+    ///
+    /// # Errors
+    /// As [`Peer::on_readable`] and [`Peer::send`].
+    pub(crate) fn on_readable(
+        &mut self,
+        peer: usize,
+        scratch: &mut [u8],
+        journal: &mut Journal<'_>,
+    ) -> Result<(), BenchError> {
+        let mut done = std::mem::take(&mut self.done);
+        self.peers[peer].on_readable(scratch, &mut done)?;
+        let now_ns = clock::now_ns();
+        self.outstanding -= done.len();
+        for answered in done.drain(..) {
+            self.note_latency(answered.sent_ns, now_ns);
+            self.follow(peer, answered.command, now_ns, journal)?;
+        }
+        self.done = done;
+        Ok(())
+    }
+
+    fn note_latency(&mut self, sent_ns: u64, now_ns: u64) {
+        let latency_ns = now_ns - sent_ns;
+        self.late += u64::from(latency_ns > LATE_NS);
+        if self.recorded_ns.contains(&sent_ns) {
+            self.latency.record(latency_ns, 1);
+        }
+    }
+
+    fn follow(
+        &mut self,
+        peer: usize,
+        command: Command,
+        now_ns: u64,
+        journal: &mut Journal<'_>,
+    ) -> Result<(), BenchError> {
+        match command {
+            Command::Ping => Ok(()),
+            Command::Identify => self.register(peer, 0, 0, journal),
+            Command::Unregister { slot } => {
+                journal.set_absent(peer, slot, now_ns);
+                self.away.push_back((now_ns + AWAY_NS, peer, slot));
+                Ok(())
+            }
+            Command::Register { slot, channel } if channel + 1 < self.plan.channels() => {
+                self.register(peer, slot, channel + 1, journal)
+            }
+            Command::Register { slot, .. } => {
+                journal.set_present(peer, slot, now_ns);
+                self.continue_registration(peer, slot, journal)
+            }
+        }
+    }
+
+    /// The first registration goes through the slots in order; churn begins only when all is registered.
+    fn continue_registration(
+        &mut self,
+        peer: usize,
+        slot: usize,
+        journal: &mut Journal<'_>,
+    ) -> Result<(), BenchError> {
+        if self.is_registered() {
+            return Ok(());
+        }
+        if slot + 1 < self.plan.slots() {
+            return self.register(peer, slot + 1, 0, journal);
+        }
+        self.registered += 1;
+        Ok(())
+    }
+
+    fn register(
+        &mut self,
+        peer: usize,
+        slot: usize,
+        channel: usize,
+        journal: &mut Journal<'_>,
+    ) -> Result<(), BenchError> {
+        journal.unsettle(peer, slot);
+        self.send(peer, Command::Register { slot, channel })
+    }
+
+    fn send(&mut self, peer: usize, command: Command) -> Result<(), BenchError> {
+        let topic = |slot| self.plan.topic_name(self.plan.topic_of(peer, slot));
+        let text = match command {
+            Command::Identify => return self.greet(peer),
+            Command::Ping => "PING\n".into(),
+            Command::Unregister { slot } => format!("UNREGISTER {}\n", topic(slot)),
+            Command::Register { slot, .. } if self.plan.channels() == 0 => {
+                format!("REGISTER {}\n", topic(slot))
+            }
+            Command::Register { slot, channel } => {
+                format!("REGISTER {} {}\n", topic(slot), Plan::channel_name(channel))
+            }
         };
-        Fleet::new(&settings, "t")
-    }
-
-    #[test]
-    fn both_directions_of_the_plan_agree() {
-        for (peers, topics, producers) in [(2000, 50, 40), (97, 7, 10), (5, 3, 9), (1, 1, 1), (7, 20, 1)] {
-            let fleet = fleet(peers, topics, producers);
-            let forward: BTreeSet<(usize, usize)> =
-                (0..peers).flat_map(|peer| (0..topics).map(move |slot| (peer, slot))).collect();
-            let backward: BTreeSet<(usize, usize)> = (0..fleet.topic_count())
-                .flat_map(|topic| fleet.peers_of(topic).map(move |peer| (peer, topic)))
-                .map(|(peer, topic)| (peer, fleet.slot_of(peer, topic).unwrap()))
-                .collect();
-            assert_eq!(forward, backward, "{peers} {topics} {producers}");
-        }
-    }
-
-    #[test]
-    fn topics_have_almost_equally_many_producers() {
-        let even = fleet(2000, 50, 40);
-        assert_eq!(even.topic_count(), 2500);
-        assert!((0..2500).all(|topic| even.peers_of(topic).count() == 40));
-        let uneven = fleet(97, 7, 10);
-        assert!((0..uneven.topic_count()).all(|topic| (9..=10).contains(&uneven.peers_of(topic).count())));
-    }
-
-    #[test]
-    fn no_two_nsqds_have_the_same_topics() {
-        let fleet = fleet(2000, 50, 40);
-        let sets: BTreeSet<Vec<usize>> =
-            (0..2000).map(|peer| (0..50).map(|slot| fleet.topic_of(peer, slot)).collect()).collect();
-        assert_eq!(sets.len(), 2000);
-    }
-
-    #[test]
-    fn an_address_leads_back_to_its_nsqd_and_no_other_does() {
-        let fleet = fleet(200_000, 1, 1);
-        for peer in [0, 42, 199_999] {
-            assert_eq!(fleet.peer_at(&Fleet::broadcast_address(peer)), Some(peer));
-        }
-        for address in
-            ["nsqd-200000.example.net", "nsqd-1.example.net", "nsqd-00001", "", "nsqd-+0001.example.net"]
-        {
-            assert_eq!(fleet.peer_at(address), None, "{address}");
-        }
+        self.outstanding += 1;
+        self.peers[peer].send(command, text.as_bytes())
     }
 }

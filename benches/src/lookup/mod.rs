@@ -1,20 +1,20 @@
 //! `lookup`: a fleet of nsqds announces itself at one nsqlookupd, and consumers ask where their topics are.
 //!
 //! ```text
-//! run ─ engine (one thread, epoll) ─┬─ crowd ─ peer     the fleet: IDENTIFY, REGISTER, PING, churn
-//!                                   ├─ desk ─ response  GET /lookup at a fixed rate, over keep-alive connections
-//!                                   └─ ledger ─ fleet   what every answer must say
+//! run ─ engine (one thread, epoll) ─┬─ fleet ─ peer     the fleet: IDENTIFY, REGISTER, PING, churn
+//!                                   ├─ client ─ response  GET /lookup at a fixed rate, over keep-alive connections
+//!                                   └─ journal ─ plan     what every answer must say
 //! ```
 //! The fleet registers as fast as each nsqd can, one command at a time; then follow warm-up and measurement, with
 //! PINGs and churn in the background; at the end, when all has settled, every topic is asked for once more.
 
 pub(crate) mod args;
-mod crowd;
-mod desk;
+mod client;
 mod engine;
 mod fleet;
-mod ledger;
+mod journal;
 mod peer;
+mod plan;
 mod response;
 mod ticker;
 
@@ -29,7 +29,7 @@ use crate::server::Server;
 use crate::workload::Common;
 use crate::workload::idle::raise_descriptor_limit;
 use engine::Engine;
-use fleet::Fleet;
+use plan::Plan;
 
 /// Descriptors needed beside the connections.
 const DESCRIPTORS_SPARE: u64 = 64;
@@ -102,36 +102,36 @@ struct Moments {
 /// channels that are registered.
 pub(crate) fn run(common: &Common, settings: &Settings) -> Result<Report, BenchError> {
     raise_descriptor_limit((settings.peers + settings.connections) as u64 + DESCRIPTORS_SPARE)?;
-    let fleet = Fleet::new(settings, &common.server.topic);
-    let result = measure(common, settings, &fleet);
+    let plan = Plan::new(settings, &common.server.topic);
+    let result = measure(common, settings, &plan);
     // The names go even when the run failed; the run's own error is the one worth telling.
-    let removed = if common.server.keep { Ok(()) } else { forget(&common.server, &fleet) };
+    let removed = if common.server.keep { Ok(()) } else { forget(&common.server, &plan) };
     let report = result?;
     removed?;
     Ok(report)
 }
 
-fn measure(common: &Common, settings: &Settings, fleet: &Fleet) -> Result<Report, BenchError> {
+fn measure(common: &Common, settings: &Settings, plan: &Plan) -> Result<Report, BenchError> {
     let server = &common.server;
     let empty = Sample::take(server)?;
-    let mut engine = Engine::new(fleet, settings, server, common.deadline)?;
+    let mut engine = Engine::new(plan, settings, server, common.deadline)?;
     engine.register()?;
     let registered = Sample::take(server)?;
     let (from, to) = engine.load(settings)?;
     engine.ask_for_all()?;
     let end = Sample::take(server)?;
-    Ok(report(settings, fleet, &engine, &Moments { empty, registered, from, to, end }))
+    Ok(report(settings, plan, &engine, &Moments { empty, registered, from, to, end }))
 }
 
-fn forget(server: &Server, fleet: &Fleet) -> Result<(), BenchError> {
-    (0..fleet.topic_count()).try_for_each(|topic| {
-        http::post(server.http, &format!("/topic/delete?topic={}", fleet.topic_name(topic)))
+fn forget(server: &Server, plan: &Plan) -> Result<(), BenchError> {
+    (0..plan.topic_count()).try_for_each(|topic| {
+        http::post(server.http, &format!("/topic/delete?topic={}", plan.topic_name(topic)))
     })
 }
 
-fn report(settings: &Settings, fleet: &Fleet, engine: &Engine<'_>, moments: &Moments) -> Report {
+fn report(settings: &Settings, plan: &Plan, engine: &Engine<'_>, moments: &Moments) -> Report {
     let Moments { empty, registered, from, to, end } = moments;
-    let (crowd, desk) = (engine.crowd(), engine.desk());
+    let (fleet, client) = (engine.fleet(), engine.client());
     let registration_seconds = seconds(registered.at_ns - empty.at_ns);
     let measured_seconds = seconds(to.at_ns - from.at_ns);
     let registrations = settings.peers * settings.topics * settings.channels.max(1);
@@ -141,8 +141,8 @@ fn report(settings: &Settings, fleet: &Fleet, engine: &Engine<'_>, moments: &Mom
         .with("peers", settings.peers)
         .with("topics_per_peer", settings.topics)
         .with("channels_per_topic", settings.channels)
-        .with("topics", fleet.topic_count())
-        .with("producers_per_topic", round(fleet.producers_mean()))
+        .with("topics", plan.topic_count())
+        .with("producers_per_topic", round(plan.producers_mean()))
         .with("ping_interval_ms", u64::try_from(settings.ping_interval.as_millis()).unwrap_or(u64::MAX))
         .with("churn_per_second", settings.churn)
         .with("rate", settings.rate)
@@ -153,9 +153,9 @@ fn report(settings: &Settings, fleet: &Fleet, engine: &Engine<'_>, moments: &Mom
         .with("registration_cpu_seconds", registered.server_cpu_since(empty))
         .with("registration_client_cpu_seconds", round(registered.client_cpu - empty.client_cpu))
         .with("seconds", round(measured_seconds))
-        .with("lookups", desk.latency().count())
-        .with("commands", crowd.latency().count())
-        .with("answer_bytes_mean", desk.answer_bytes_mean())
+        .with("lookups", client.latency().count())
+        .with("commands", fleet.latency().count())
+        .with("answer_bytes_mean", client.answer_bytes_mean())
         .with("server_cpu_seconds", to.server_cpu_since(from))
         .with("client_cpu_seconds", round(to.client_cpu - from.client_cpu))
         .with("resident_bytes_before", empty.resident_bytes())
@@ -163,11 +163,11 @@ fn report(settings: &Settings, fleet: &Fleet, engine: &Engine<'_>, moments: &Mom
         .with("resident_bytes_each", growth.map(|bytes| bytes / settings.peers as u64))
         .with("server_resident_bytes", end.resident_bytes())
         .with("server_peak_bytes", end.server_memory.map(|memory| memory.peak_bytes))
-        .with_latencies("lookup_us", desk.latency())
-        .with_latencies("answer_us", desk.answer())
-        .with_latencies("command_us", crowd.latency())
-        .with_latencies("send_lateness_us", desk.lateness())
-        .with("commands_over_1s", crowd.late())
-        .with("verified_answers", desk.verified())
+        .with_latencies("lookup_us", client.latency())
+        .with_latencies("answer_us", client.answer())
+        .with_latencies("command_us", fleet.latency())
+        .with_latencies("send_lateness_us", client.lateness())
+        .with("commands_over_1s", fleet.late())
+        .with("verified_answers", client.verified())
         .with("verified_absences", engine.absences())
 }

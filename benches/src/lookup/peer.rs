@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::fleet::{Fleet, HTTP_PORT, TCP_PORT, VERSION};
+use super::plan::{HTTP_PORT, Plan, TCP_PORT, VERSION};
 use crate::clock;
 use crate::error::BenchError;
 use crate::link::Link;
@@ -58,8 +58,8 @@ impl Peer {
     /// As [`Self::send`].
     pub(crate) fn identify(&mut self) -> Result<(), BenchError> {
         let announcement = serde_json::json!({
-            "broadcast_address": Fleet::broadcast_address(self.index),
-            "hostname": Fleet::hostname(self.index),
+            "broadcast_address": Plan::broadcast_address(self.index),
+            "hostname": Plan::hostname(self.index),
             "http_port": HTTP_PORT,
             "tcp_port": TCP_PORT,
             "version": VERSION,

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::fleet::Fleet;
-use super::ledger::Ledger;
+use super::journal::Journal;
+use super::plan::Plan;
 use super::response::{self, Response};
 use crate::clock;
 use crate::error::BenchError;
@@ -31,18 +31,18 @@ struct Inquiry {
 
 /// One HTTP connection.
 #[derive(Debug)]
-struct Asker {
+struct Caller {
     link: Link,
     inquiry: Option<Inquiry>,
 }
 
 /// All HTTP connections, and the requests that wait for one.
 #[derive(Debug)]
-pub(crate) struct Desk<'a> {
-    fleet: &'a Fleet,
+pub(crate) struct Client<'a> {
+    plan: &'a Plan,
     /// For the Host header.
     address: SocketAddr,
-    askers: Vec<Asker>,
+    callers: Vec<Caller>,
     free: Vec<usize>,
     waiting: VecDeque<Inquiry>,
     /// Requests due in this span count, in ns.
@@ -54,22 +54,18 @@ pub(crate) struct Desk<'a> {
     answer_bytes: u64,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Client<'a> {
     /// Opens `connections` to `address`.
     ///
     /// # Errors
     /// No connection.
-    pub(crate) fn open(
-        fleet: &'a Fleet,
-        address: SocketAddr,
-        connections: usize,
-    ) -> Result<Self, BenchError> {
-        let askers: Result<Vec<Asker>, BenchError> =
-            (0..connections).map(|_| Ok(Asker { link: Link::connect(address)?, inquiry: None })).collect();
+    pub(crate) fn open(plan: &'a Plan, address: SocketAddr, connections: usize) -> Result<Self, BenchError> {
+        let callers: Result<Vec<Caller>, BenchError> =
+            (0..connections).map(|_| Ok(Caller { link: Link::connect(address)?, inquiry: None })).collect();
         Ok(Self {
-            fleet,
+            plan,
             address,
-            askers: askers?,
+            callers: callers?,
             free: (0..connections).collect(),
             waiting: VecDeque::new(),
             recorded_ns: 0..0,
@@ -82,7 +78,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(crate) fn links(&self) -> impl Iterator<Item = &Link> {
-        self.askers.iter().map(|asker| &asker.link)
+        self.callers.iter().map(|caller| &caller.link)
     }
 
     /// From now on latencies of requests due in this span count.
@@ -117,7 +113,7 @@ impl<'a> Desk<'a> {
 
     /// Requests without an answer.
     pub(crate) fn outstanding(&self) -> usize {
-        self.askers.len() - self.free.len()
+        self.callers.len() - self.free.len()
     }
 
     /// Requests without a connection.
@@ -157,16 +153,16 @@ impl<'a> Desk<'a> {
     fn send(&mut self, index: usize, inquiry: Inquiry) -> Result<(), BenchError> {
         let request = format!(
             "GET /lookup?topic={} HTTP/1.1\r\nHost: {}\r\nUser-Agent: nsq-bench\r\nAccept: application/vnd.nsq; version=1.0\r\n\r\n",
-            self.fleet.topic_name(inquiry.topic),
+            self.plan.topic_name(inquiry.topic),
             self.address,
         );
         let sent_ns = clock::now_ns();
-        let asker = &mut self.askers[index];
-        let written = asker.link.write(request.as_bytes()).map_err(BenchError::io("send a lookup"))?;
+        let caller = &mut self.callers[index];
+        let written = caller.link.write(request.as_bytes()).map_err(BenchError::io("send a lookup"))?;
         if written < request.len() {
             return Err(BenchError::Protocol("the server does not read its request".into()));
         }
-        asker.inquiry = Some(Inquiry { sent_ns, ..inquiry });
+        caller.inquiry = Some(Inquiry { sent_ns, ..inquiry });
         Ok(())
     }
 
@@ -178,25 +174,25 @@ impl<'a> Desk<'a> {
         &mut self,
         index: usize,
         scratch: &mut [u8],
-        ledger: &mut Ledger<'_>,
+        journal: &mut Journal<'_>,
     ) -> Result<bool, BenchError> {
-        let asker = &mut self.askers[index];
-        let Some(input) = asker.link.read(scratch).map_err(BenchError::io("read a lookup's answer"))? else {
+        let caller = &mut self.callers[index];
+        let Some(input) = caller.link.read(scratch).map_err(BenchError::io("read a lookup's answer"))? else {
             return Ok(false);
         };
         let now_ns = clock::now_ns();
         let Some(response) = response::parse(input)? else {
-            asker.link.keep(input);
+            caller.link.keep(input);
             return Ok(false);
         };
-        let inquiry = asker.inquiry.take();
+        let inquiry = caller.inquiry.take();
         let inquiry = inquiry.ok_or_else(|| BenchError::Protocol("an answer without a request".into()))?;
         if self.recorded_ns.contains(&inquiry.due_ns) {
             self.latency.record(now_ns.saturating_sub(inquiry.due_ns), 1);
             self.answer.record(now_ns.saturating_sub(inquiry.asked_ns), 1);
         }
         check_head(&response, input.len())?;
-        ledger.check(inquiry.topic, inquiry.sent_ns, &response.body)?;
+        journal.check(inquiry.topic, inquiry.sent_ns, &response.body)?;
         self.verified += 1;
         self.answer_bytes += response.bytes as u64;
         self.free.push(index);

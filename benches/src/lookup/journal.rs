@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::fleet::{Fleet, HTTP_PORT, TCP_PORT, VERSION};
+use super::plan::{HTTP_PORT, Plan, TCP_PORT, VERSION};
 use crate::error::BenchError;
 
 /// Whether an nsqd has a topic, as far as we can know.
@@ -37,8 +37,8 @@ struct Producer<'a> {
 
 /// All registrations of a fleet.
 #[derive(Debug)]
-pub(crate) struct Ledger<'a> {
-    fleet: &'a Fleet,
+pub(crate) struct Journal<'a> {
+    plan: &'a Plan,
     /// By nsqd, then by slot.
     presences: Vec<Presence>,
     /// Our end of each connection, which the server sees as the remote one.
@@ -49,14 +49,14 @@ pub(crate) struct Ledger<'a> {
     absences: u64,
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> Journal<'a> {
     /// Nothing is registered; `remotes` has our address of each nsqd's connection.
-    pub(crate) fn new(fleet: &'a Fleet, remotes: Vec<String>) -> Self {
+    pub(crate) fn new(plan: &'a Plan, remotes: Vec<String>) -> Self {
         Self {
-            fleet,
-            presences: vec![Presence::Absent { since_ns: 0 }; fleet.peers() * fleet.slots()],
+            plan,
+            presences: vec![Presence::Absent { since_ns: 0 }; plan.peers() * plan.slots()],
             remotes,
-            seen_in: vec![0; fleet.peers()],
+            seen_in: vec![0; plan.peers()],
             answers: 0,
             absences: 0,
         }
@@ -79,7 +79,7 @@ impl<'a> Ledger<'a> {
 
     /// It is registered, and no command about it is under way.
     pub(crate) fn is_present(&self, peer: usize, slot: usize) -> bool {
-        matches!(self.presences[peer * self.fleet.slots() + slot], Presence::Present { .. })
+        matches!(self.presences[peer * self.plan.slots() + slot], Presence::Present { .. })
     }
 
     /// Answers in which an nsqd was rightly missing.
@@ -88,7 +88,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn presence(&mut self, peer: usize, slot: usize) -> &mut Presence {
-        &mut self.presences[peer * self.fleet.slots() + slot]
+        &mut self.presences[peer * self.plan.slots() + slot]
     }
 
     /// Holds the body of `/lookup` for `topic` against the registrations.
@@ -96,7 +96,7 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// Anything missing, surplus, doubled or different from what was announced.
     pub(crate) fn check(&mut self, topic: usize, sent_ns: u64, body: &[u8]) -> Result<(), BenchError> {
-        let name = || self.fleet.topic_name(topic);
+        let name = || self.plan.topic_name(topic);
         let answer: Answer<'_> = serde_json::from_slice(body)
             .map_err(|error| BenchError::Answer(format!("lookup of {}: {error}", name())))?;
         self.check_channels(topic, &answer.channels)?;
@@ -111,11 +111,11 @@ impl<'a> Ledger<'a> {
         let mut found = channels.to_vec();
         found.sort_unstable();
         // Zero-padded names sort as their numbers do.
-        let expected = (0..self.fleet.channels()).map(Fleet::channel_name);
-        if found.len() == self.fleet.channels() && expected.zip(&found).all(|(name, &found)| name == found) {
+        let expected = (0..self.plan.channels()).map(Plan::channel_name);
+        if found.len() == self.plan.channels() && expected.zip(&found).all(|(name, &found)| name == found) {
             return Ok(());
         }
-        Err(BenchError::Answer(format!("{} has the channels {found:?}", self.fleet.topic_name(topic))))
+        Err(BenchError::Answer(format!("{} has the channels {found:?}", self.plan.topic_name(topic))))
     }
 
     fn check_producer(
@@ -126,10 +126,10 @@ impl<'a> Ledger<'a> {
     ) -> Result<(), BenchError> {
         let wrong =
             |what: &str| BenchError::Answer(format!("{what} in the lookup of topic {topic}: {producer:?}"));
-        let peer = self.fleet.peer_at(producer.broadcast_address).ok_or_else(|| wrong("unknown producer"))?;
-        let slot = self.fleet.slot_of(peer, topic).ok_or_else(|| wrong("producer of other topics"))?;
+        let peer = self.plan.peer_at(producer.broadcast_address).ok_or_else(|| wrong("unknown producer"))?;
+        let slot = self.plan.slot_of(peer, topic).ok_or_else(|| wrong("producer of other topics"))?;
         let announced = producer.remote_address == self.remotes[peer]
-            && producer.hostname == Fleet::hostname(peer)
+            && producer.hostname == Plan::hostname(peer)
             && (producer.tcp_port, producer.http_port) == (TCP_PORT, HTTP_PORT)
             && producer.version == VERSION;
         if !announced {
@@ -145,14 +145,14 @@ impl<'a> Ledger<'a> {
     }
 
     fn check_missing(&mut self, topic: usize, sent_ns: u64) -> Result<(), BenchError> {
-        let slot = topic / (self.fleet.topic_count() / self.fleet.slots());
-        for peer in self.fleet.peers_of(topic) {
+        let slot = topic / (self.plan.topic_count() / self.plan.slots());
+        for peer in self.plan.peers_of(topic) {
             if self.seen_in[peer] == self.answers {
                 continue;
             }
-            match self.presences[peer * self.fleet.slots() + slot] {
+            match self.presences[peer * self.plan.slots() + slot] {
                 Presence::Present { since_ns } if since_ns <= sent_ns => {
-                    let address = Fleet::broadcast_address(peer);
+                    let address = Plan::broadcast_address(peer);
                     let text = format!("{address} is missing in the lookup of topic {topic}");
                     return Err(BenchError::Answer(text));
                 }
@@ -167,12 +167,12 @@ impl<'a> Ledger<'a> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::fleet::tests::fleet;
+    use super::super::plan::tests::plan;
     use super::*;
 
     fn producer(peer: usize) -> Value {
-        json!({"remote_address": format!("r{peer}"), "hostname": Fleet::hostname(peer),
-            "broadcast_address": Fleet::broadcast_address(peer), "tcp_port": TCP_PORT, "http_port": HTTP_PORT,
+        json!({"remote_address": format!("r{peer}"), "hostname": Plan::hostname(peer),
+            "broadcast_address": Plan::broadcast_address(peer), "tcp_port": TCP_PORT, "http_port": HTTP_PORT,
             "version": VERSION, "topology_zone": ""})
     }
 
@@ -182,55 +182,55 @@ mod tests {
     }
 
     /// Four nsqds with one topic each; topic 0 is on 0 and 2, both there since 10 ns.
-    fn with_ledger(test: impl FnOnce(&mut Ledger<'_>)) {
-        let fleet = fleet(4, 1, 2);
-        let mut ledger = Ledger::new(&fleet, (0..4).map(|peer| format!("r{peer}")).collect());
-        [0, 2].into_iter().for_each(|peer| ledger.set_present(peer, 0, 10));
-        test(&mut ledger);
+    fn with_journal(test: impl FnOnce(&mut Journal<'_>)) {
+        let plan = plan(4, 1, 2);
+        let mut journal = Journal::new(&plan, (0..4).map(|peer| format!("r{peer}")).collect());
+        [0, 2].into_iter().for_each(|peer| journal.set_present(peer, 0, 10));
+        test(&mut journal);
     }
 
-    fn check(ledger: &mut Ledger<'_>, sent_ns: u64, answer: &Value) -> bool {
-        ledger.check(0, sent_ns, answer.to_string().as_bytes()).is_ok()
+    fn check(journal: &mut Journal<'_>, sent_ns: u64, answer: &Value) -> bool {
+        journal.check(0, sent_ns, answer.to_string().as_bytes()).is_ok()
     }
 
     #[test]
     fn the_answer_is_exactly_what_is_registered_in_any_order() {
-        with_ledger(|ledger| {
-            assert!(check(ledger, 10, &answer(&[2, 0])));
+        with_journal(|journal| {
+            assert!(check(journal, 10, &answer(&[2, 0])));
             for wrong in [&[0][..], &[], &[0, 2, 2], &[0, 2, 1], &[0, 0], &[0, 2, 77]] {
-                assert!(!check(ledger, 10, &answer(wrong)), "{wrong:?}");
+                assert!(!check(journal, 10, &answer(wrong)), "{wrong:?}");
             }
         });
     }
 
     #[test]
     fn every_field_is_compared() {
-        with_ledger(|ledger| {
+        with_journal(|journal| {
             for key in ["remote_address", "hostname", "version", "tcp_port", "http_port"] {
                 let mut changed = answer(&[0, 2]);
                 let field = &mut changed["producers"][1][key];
                 *field = if field.is_string() { json!("other") } else { json!(1) };
-                assert!(!check(ledger, 10, &changed), "{key}");
+                assert!(!check(journal, 10, &changed), "{key}");
             }
             let mut null = answer(&[0, 2]);
             null["channels"] = Value::Null;
-            assert!(!check(ledger, 10, &null));
+            assert!(!check(journal, 10, &null));
             let mut fewer = answer(&[0, 2]);
             fewer["channels"] = json!(["channel_00"]);
-            assert!(!check(ledger, 10, &fewer));
+            assert!(!check(journal, 10, &fewer));
         });
     }
 
     #[test]
     fn only_a_change_since_the_request_excuses_a_difference() {
-        with_ledger(|ledger| {
-            assert!(check(ledger, 9, &answer(&[0])), "registered after the request was sent");
-            ledger.unsettle(2, 0);
-            assert!(check(ledger, 20, &answer(&[0])) && check(ledger, 20, &answer(&[0, 2])));
-            ledger.set_absent(2, 0, 30);
-            assert!(check(ledger, 29, &answer(&[0, 2])), "unregistered after the request was sent");
-            assert!(!check(ledger, 30, &answer(&[0, 2])));
-            assert!(check(ledger, 30, &answer(&[0])));
+        with_journal(|journal| {
+            assert!(check(journal, 9, &answer(&[0])), "registered after the request was sent");
+            journal.unsettle(2, 0);
+            assert!(check(journal, 20, &answer(&[0])) && check(journal, 20, &answer(&[0, 2])));
+            journal.set_absent(2, 0, 30);
+            assert!(check(journal, 29, &answer(&[0, 2])), "unregistered after the request was sent");
+            assert!(!check(journal, 30, &answer(&[0, 2])));
+            assert!(check(journal, 30, &answer(&[0])));
         });
     }
 }
