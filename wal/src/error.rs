@@ -11,6 +11,12 @@ pub type Errno = i32;
 pub(crate) const EIO: Errno = 5;
 /// No such file.
 pub(crate) const ENOENT: Errno = 2;
+/// The file system is read-only.
+pub(crate) const EROFS: Errno = 30;
+/// Something else has the name.
+pub(crate) const EEXIST: Errno = 17;
+/// A name that does not lead to the file any more.
+pub(crate) const ESTALE: Errno = 116;
 /// Interrupted.
 pub(crate) const EINTR: Errno = 4;
 /// Out of memory.
@@ -120,7 +126,12 @@ impl fmt::Display for WalError {
                 write!(f, "no readable superblock in {}, yet it holds data", path.display())
             }
             WalError::Unsupported { path, field, found, wanted } => {
-                write!(f, "{}: {field} is {found}, this program uses {wanted}", path.display())
+                write!(
+                    f,
+                    "{}: {field} is {found}, this program uses {wanted}: it was written by another version; \
+                     start that version or a later one",
+                    path.display()
+                )
             }
             WalError::BadOption { field } => write!(f, "option {field} is out of range"),
         }
@@ -139,7 +150,7 @@ pub enum Refused {
     Poisoned,
     /// The log is closing.
     Closed,
-    /// More waits for the disk than the log may gather. See [`crate::Log::is_busy`].
+    /// A publish, although the log had said for long that it is busy: see [`crate::Log::is_busy`].
     Busy,
     /// The publish does not fit in a frame.
     TooLarge,

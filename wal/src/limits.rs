@@ -24,6 +24,8 @@ pub const RUN_SPAN_BYTES: u64 = 1024 * 1024;
 pub const LAZY_NS_MAX: u64 = 100_000_000;
 /// Idle time after the last sync, after which a marker frame vouches for the frames before it.
 pub const MARKER_IDLE_NS: u64 = 10_000_000;
+/// Pause before the next segment is named again, after an error that passes.
+pub const NAME_RETRY_NS: u64 = 100_000_000;
 /// Pause between attempts to prepare a segment on a full disk.
 pub const FULL_RETRY_NS: u64 = 1_000_000_000;
 /// Pause before a read is repeated: after an error that may pass (ENOMEM, EMFILE, EINTR), or to be sure of damage.

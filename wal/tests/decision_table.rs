@@ -6,7 +6,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use nsq_wal::disk::fault::FaultDisk;
+use nsq_wal::disk::fault::{Class, Fault, FaultDisk, Judge, Operation};
 use nsq_wal::{Durability, Lost, Recover, RecoveryReport, Row, WalError};
 use support::{Rig, TOPIC, broken_paths, options, segment_paths, shard_file};
 
@@ -93,6 +93,100 @@ fn row_b_stale_frames_of_a_recycled_file_end_the_log() {
     let report = rig.start().unwrap();
     assert_eq!(report.verdict.row, Row::B);
     rig.verify(true);
+}
+
+#[test]
+fn the_middle_of_a_stale_frame_is_an_ordinary_end_and_leaves_nothing_aside() {
+    use nsq_wal::format::Seed;
+    use nsq_wal::format::frame::FrameHeader;
+    let seed = Seed::new(&[3; 16], &[3; 16]);
+    let (mut rig, path) = five_commits();
+    // What a recycled file has behind the last frame: the middle of an old frame, and then another old one.
+    rig.disk.damage(&path, |bytes| {
+        let end = frame_of(5);
+        let (mut header, _) = FrameHeader::decode(&bytes[frame_of(3)..], &seed).unwrap();
+        bytes.copy_within(frame_of(3) + BLOCK..frame_of(4), end);
+        header.segment_seq -= 1;
+        header.block_index = (end / BLOCK + 1) as u32;
+        bytes.copy_within(frame_of(3)..frame_of(4), end + BLOCK);
+        bytes[end + BLOCK..end + BLOCK + 64].copy_from_slice(&header.encode(&seed).0);
+    });
+    let report = rig.start().unwrap();
+    assert_eq!((report.verdict.row, report.cut_bytes), (Row::B, 0), "{report}");
+    assert!(broken_paths(&rig.disk).is_empty());
+    assert_eq!(recovered_messages(&mut rig), 5);
+}
+
+#[test]
+fn a_torn_tail_on_a_disk_without_room_does_not_keep_the_log_from_starting() {
+    for errno in [28, 122, 30] {
+        let (mut rig, path) = five_commits();
+        rig.disk.damage(&path, |bytes| bytes[frame_of(4) + 8] ^= 0x40);
+        rig.disk.set_judge(Some(Box::new(NoNewFiles(errno))));
+        let report = rig.start().unwrap();
+        assert_eq!((report.verdict.row, report.tail_not_copied), (Row::C, Some(errno)));
+        rig.disk.set_judge(None);
+        assert_eq!(recovered_messages(&mut rig), 4);
+    }
+}
+
+#[derive(Debug)]
+struct NoNewFiles(i32);
+
+impl Judge for NoNewFiles {
+    fn judge(&mut self, operation: &Operation<'_>) -> Option<Fault> {
+        (operation.class == Class::Create).then_some(Fault::Error(self.0))
+    }
+}
+
+#[test]
+fn what_a_later_version_wrote_is_refused_as_such_and_not_called_damaged() {
+    use nsq_wal::format::Seed;
+    let seed = Seed::new(&[3; 16], &[3; 16]);
+    let reseal = |bytes: &mut [u8], from: usize| {
+        let crc = seed.crc(&bytes[from + 4..]);
+        bytes[from..from + 4].copy_from_slice(&crc.to_le_bytes());
+    };
+    for (field, place) in
+        [("segment version", 12), ("frame version", 9), ("frame kind", 8), ("record kind", 0)]
+    {
+        let (mut rig, path) = five_commits();
+        rig.disk.damage(&path, |bytes| match field {
+            "segment version" => {
+                bytes[place] = 2;
+                reseal(&mut bytes[..4096], 8);
+            }
+            "record kind" => {
+                let frame = frame_of(2);
+                let start = u32::from_le_bytes(bytes[frame + 24..frame + 28].try_into().unwrap()) as usize;
+                let len = u32::from_le_bytes(bytes[frame + 16..frame + 20].try_into().unwrap()) as usize;
+                bytes[frame + start] = 99;
+                let records = bytes[frame + start..frame + start + len].to_vec();
+                let mut table = Vec::new();
+                let crc = nsq_wal::format::frame::put_table(&mut table, &records);
+                bytes[frame + start + len..frame + start + len + table.len()].copy_from_slice(&table);
+                bytes[frame + 20..frame + 24].copy_from_slice(&crc.to_le_bytes());
+                reseal(&mut bytes[frame..frame + 64], 4);
+            }
+            _ => {
+                let frame = frame_of(2);
+                bytes[frame + place] = 9;
+                reseal(&mut bytes[frame..frame + 64], 4);
+            }
+        });
+        for recover in [Recover::Refuse, Recover::Quarantine] {
+            rig.options.recover = recover;
+            match rig.start() {
+                Err(error @ WalError::Unsupported { field: named, .. }) => {
+                    assert_eq!(named, field);
+                    assert!(error.to_string().contains("another version"), "{error}");
+                    assert!(!error.to_string().contains("quarantine"), "{error}");
+                }
+                other => panic!("{field}: {other:?}"),
+            }
+        }
+        assert!(broken_paths(&rig.disk).is_empty());
+    }
 }
 
 #[test]

@@ -470,3 +470,42 @@ fn the_frames_handed_to_the_disk_say_what_the_state_says() {
     let topics = |state: &State| state.topics().map(|(id, topic)| (id, topic.clone())).collect::<Vec<_>>();
     assert_eq!(topics(replay.state()), topics(rig.log().state()));
 }
+
+#[test]
+fn a_publish_is_never_refused_while_the_log_is_not_busy() {
+    let small = LogOptions { gather_bytes_max: 2 << 20, ..options(Durability::Sync) };
+    let mut rig = Rig::new(small);
+    rig.create_topic(TOPIC);
+    let bodies = vec![1usize; 12_000];
+    let mut held = 0;
+    for i in 0..40 {
+        while rig.log().is_busy() {
+            held += 1;
+            rig.settle();
+        }
+        // In delivery form nine times as much as its bodies, and more than the spares and half the reserve.
+        rig.publish(TOPIC, &bodies).unwrap_or_else(|refused| panic!("publish {i}: {refused}"));
+        rig.publish(TOPIC, &[10]).ok();
+        if i % 3 == 0 {
+            rig.turn();
+        }
+    }
+    assert!(held > 0, "never busy: no test");
+    rig.settle();
+}
+
+#[test]
+fn a_fact_is_never_refused_however_much_waits() {
+    let mut rig = with_channel(Durability::Sync);
+    rig.settle();
+    while rig.publish(TOPIC, &[3000]) != Err(Refused::Busy) {
+        rig.turn();
+    }
+    for i in 0..1000 {
+        rig.finish(TOPIC, CHANNEL, i, i + 1).unwrap();
+    }
+    rig.settle();
+    rig.kill();
+    rig.start().unwrap();
+    assert_eq!(rig.log().state().topic(TOPIC).unwrap().wanted_from(), 1000);
+}

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,6 +85,21 @@ fn where_direct_io_is_refused_the_disk_says_so() {
     log.record(&Record::TopicCreated { topic: TopicId(0), name: "t".into() }).unwrap();
     drive(&mut log, &*disk, 0);
     assert_eq!(log.stats().segment_count, 1);
-    // Newer kernels take the flag on tmpfs; either way the log works.
-    let _ = disk.is_direct();
+    // Newer kernels take the flag on tmpfs: the disk says what an attempt of our own says.
+    let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
+    let mut attempt = std::fs::OpenOptions::new();
+    attempt.read(true).write(true).create(true).custom_flags(flag);
+    let taken = attempt.open(dir.path().join("attempt")).is_ok();
+    assert_eq!(disk.is_direct(), taken);
+}
+
+#[test]
+fn names_are_made_durable_without_a_new_descriptor() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = StdDisk::new();
+    let shard = dir.path().join("shard-00");
+    disk.create_dir(&shard).unwrap();
+    // Were the directory opened for each sync, it would not be found.
+    std::fs::rename(&shard, dir.path().join("elsewhere")).unwrap();
+    assert_eq!(disk.sync_dir(&shard), Ok(()));
 }

@@ -24,7 +24,7 @@ pub(crate) use self::arena::{Arena, ArenaPool, UnsealedFrame};
 pub use self::arena::{FrameSlice, ReadBuf};
 #[cfg(feature = "std-disk")]
 pub use self::std_disk::StdDisk;
-use crate::error::{ENOENT, Errno};
+use crate::error::{EEXIST, ENOENT, ESTALE, Errno};
 
 /// Names one operation until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +38,8 @@ pub trait LogFile: Send + Sync + fmt::Debug {
     fn path(&self) -> &Path;
     /// Size in bytes when it was opened or prepared; segments never change theirs.
     fn bytes(&self) -> u64;
+    /// Its number within the file system, which no renaming changes.
+    fn inode(&self) -> u64;
     /// Reads; short only at the end of the file. Buffer, offset and length are block-aligned.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Errno>;
     /// Writes; may be short. Buffer, offset and length are block-aligned.
@@ -68,6 +70,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn create_zeroed(&self, path: &Path, bytes: u64) -> Result<Arc<dyn LogFile>, Errno>;
     /// Creates or replaces a small file with this content, synced. The name is not durable yet.
     fn write_file(&self, path: &Path, content: &[u8]) -> Result<(), Errno>;
+    /// The inode that `path` names now.
+    fn inode_at(&self, path: &Path) -> Result<u64, Errno>;
     /// Renames, replacing the target.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Errno>;
     /// Removes a file.
@@ -96,6 +100,18 @@ pub trait Disk: Send + Sync + fmt::Debug {
             }
             ColdJob::Rename { from, to } => {
                 self.rename(from, to)?;
+                self.sync_parent(to)?;
+                Ok(IoDone::Synced)
+            }
+            ColdJob::Name { from, to, inode } => {
+                match self.inode_at(to) {
+                    // An earlier attempt has come this far.
+                    Ok(there) if there == *inode => {}
+                    Ok(_) => return Err(EEXIST),
+                    Err(ENOENT) if self.inode_at(from)? == *inode => self.rename(from, to)?,
+                    Err(ENOENT) => return Err(ESTALE),
+                    Err(errno) => return Err(errno),
+                }
                 self.sync_parent(to)?;
                 Ok(IoDone::Synced)
             }
@@ -140,6 +156,16 @@ pub enum ColdJob {
         from: PathBuf,
         /// New name.
         to: PathBuf,
+    },
+    /// Give a file that is open its name, durably: never a second one, never another file's. The name may be given
+    /// already. Answered with [`IoDone::Synced`].
+    Name {
+        /// Old name.
+        from: PathBuf,
+        /// New name.
+        to: PathBuf,
+        /// The file: see [`LogFile::inode`].
+        inode: u64,
     },
     /// Remove durably; it may be gone already. Answered with [`IoDone::Synced`].
     Remove {

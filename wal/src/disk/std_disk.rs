@@ -1,12 +1,13 @@
 //! The disk of the operating system, blocking.
 
+use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{IoSlice, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::OFlags;
 use rustix::io::ReadWriteFlags;
@@ -23,13 +24,16 @@ const EINVAL: Errno = 22;
 #[derive(Debug)]
 pub struct StdDisk {
     direct: AtomicBool,
+    /// Directories whose names were made durable before: kept open, so that a process that is out of descriptors
+    /// can still do it.
+    directories: Mutex<HashMap<PathBuf, Arc<File>>>,
 }
 
 impl StdDisk {
     /// A disk.
     #[allow(clippy::new_without_default, reason = "a disk is not a value with a default")]
     pub fn new() -> StdDisk {
-        StdDisk { direct: AtomicBool::new(true) }
+        StdDisk { direct: AtomicBool::new(true), directories: Mutex::default() }
     }
 
     /// Random bytes for [`crate::DataDirOptions::entropy`].
@@ -38,6 +42,16 @@ impl StdDisk {
         let mut out = [0; 32];
         File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut out)).map_err(errno)?;
         Ok(out)
+    }
+
+    fn directory(&self, path: &Path) -> Result<Arc<File>, Errno> {
+        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = directories.get(path) {
+            return Ok(known.clone());
+        }
+        let directory = Arc::new(File::open(path).map_err(errno)?);
+        directories.insert(path.to_path_buf(), directory.clone());
+        Ok(directory)
     }
 
     fn open_with(&self, path: &Path, create: bool) -> Result<File, Errno> {
@@ -68,11 +82,11 @@ fn errno(error: std::io::Error) -> Errno {
 
 impl Disk for StdDisk {
     fn create_dir(&self, path: &Path) -> Result<(), Errno> {
-        if path.is_dir() {
-            return Ok(());
+        if !path.is_dir() {
+            DirBuilder::new().mode(0o700).create(path).map_err(errno)?;
+            self.sync_parent(path)?;
         }
-        DirBuilder::new().mode(0o700).create(path).map_err(errno)?;
-        self.sync_parent(path)
+        self.directory(path).map(|_| ())
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, Errno> {
@@ -90,8 +104,9 @@ impl Disk for StdDisk {
 
     fn open(&self, path: &Path) -> Result<Arc<dyn LogFile>, Errno> {
         let file = self.open_with(path, false)?;
-        let bytes = file.metadata().map_err(errno)?.len();
-        Ok(Arc::new(StdFile { file, path: path.to_path_buf(), bytes }))
+        let metadata = file.metadata().map_err(errno)?;
+        let (bytes, inode) = (metadata.len(), metadata.ino());
+        Ok(Arc::new(StdFile { file, path: path.to_path_buf(), bytes, inode }))
     }
 
     fn create_zeroed(&self, path: &Path, bytes: u64) -> Result<Arc<dyn LogFile>, Errno> {
@@ -111,7 +126,8 @@ impl Disk for StdDisk {
             offset += chunk as u64;
         }
         rustix::fs::fdatasync(&file).map_err(|e| e.raw_os_error())?;
-        Ok(Arc::new(StdFile { file, path: path.to_path_buf(), bytes }))
+        let inode = file.metadata().map_err(errno)?.ino();
+        Ok(Arc::new(StdFile { file, path: path.to_path_buf(), bytes, inode }))
     }
 
     fn write_file(&self, path: &Path, content: &[u8]) -> Result<(), Errno> {
@@ -119,6 +135,10 @@ impl Disk for StdDisk {
         let mut file =
             options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(errno)?;
         file.write_all(content).and_then(|()| file.sync_all()).map_err(errno)
+    }
+
+    fn inode_at(&self, path: &Path) -> Result<u64, Errno> {
+        std::fs::symlink_metadata(path).map(|metadata| metadata.ino()).map_err(errno)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Errno> {
@@ -130,7 +150,7 @@ impl Disk for StdDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), Errno> {
-        File::open(path).and_then(|dir| dir.sync_all()).map_err(errno)
+        self.directory(path)?.sync_all().map_err(errno)
     }
 
     fn is_direct(&self) -> bool {
@@ -143,6 +163,7 @@ struct StdFile {
     file: File,
     path: PathBuf,
     bytes: u64,
+    inode: u64,
 }
 
 impl LogFile for StdFile {
@@ -156,6 +177,10 @@ impl LogFile for StdFile {
 
     fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    fn inode(&self) -> u64 {
+        self.inode
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Errno> {

@@ -1,7 +1,7 @@
 //! The frame: one commit.
 
-use super::Seed;
 use super::bytes::Reader;
+use super::{Seed, Unknown};
 use crate::limits::{BLOCK_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, PIECE_BYTES};
 
 const MAGIC: u32 = 0x4652_514e; // "NQRF"
@@ -128,6 +128,25 @@ impl FrameHeader {
             stream: r.u8()?,
         };
         header.lengths_fit().then_some((header, crc))
+    }
+
+    /// What stands in a header of this log, segment and place that [`FrameHeader::decode`] does not know.
+    pub fn unknown(bytes: &[u8], seed: &Seed, segment_seq: u64, block_index: u64) -> Option<Unknown> {
+        let mut r = Reader::new(bytes.get(..FRAME_HEADER_BYTES)?);
+        if r.u32()? != MAGIC || r.u32()? != seed.crc(r.rest()) {
+            return None;
+        }
+        let (kind, version) = (r.u8()?, r.u8()?);
+        r.take(38)?;
+        if r.u64()? != segment_seq || u64::from(r.u32()?) != block_index {
+            return None;
+        }
+        if version != VERSION {
+            let (found, wanted) = (u64::from(version), u64::from(VERSION));
+            return Some(Unknown { field: "frame version", found, wanted });
+        }
+        let (found, wanted) = (u64::from(kind), Kind::Close as u64);
+        (found == 0 || found > wanted).then_some(Unknown { field: "frame kind", found, wanted })
     }
 
     /// True if every length lies within the frame and the frame within its limit.

@@ -23,6 +23,17 @@ pub mod record;
 pub mod segment;
 pub mod superblock;
 
+/// Something whose checksum is good and that this version does not know: of a later one, and no damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// Which field.
+    pub field: &'static str,
+    /// What it says.
+    pub found: u64,
+    /// What this program knows.
+    pub wanted: u64,
+}
+
 /// What makes a checksum ours: an initial CRC over the directory's secret salt and the log's uuid. A foreign or
 /// forged header fails against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

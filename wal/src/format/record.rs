@@ -1,5 +1,6 @@
 //! Records: the facts of the log.
 
+use super::Unknown;
 use super::bytes::{Reader, put_i64, put_name, put_u16, put_u32, put_u64};
 use super::message::{word_count, words_match};
 use crate::limits::MESSAGE_HEADER_BYTES;
@@ -488,6 +489,23 @@ impl<'a> Records<'a> {
         let body = self.rest.take(body_len)?;
         self.rest.take(body_len.next_multiple_of(8) - body_len)?;
         RecordView::decode(kind, body)
+    }
+}
+
+impl Records<'_> {
+    /// The first record of a kind that this version does not know, in an area whose checksums hold.
+    pub fn unknown(area: &[u8]) -> Option<Unknown> {
+        let mut records = Records::new(area);
+        loop {
+            let kind = records.rest.u8()?;
+            if !(PUBLISH..=RETIRE).contains(&kind) {
+                let (found, wanted) = (u64::from(kind), u64::from(RETIRE));
+                return Some(Unknown { field: "record kind", found, wanted });
+            }
+            records.rest.take(3)?;
+            let body_len = records.rest.u32()? as usize;
+            records.rest.take(body_len.checked_next_multiple_of(8)?)?;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The first block of a segment.
 
-use super::Seed;
 use super::bytes::{Reader, put_u16, put_u32, put_u64};
+use super::{Seed, Unknown};
 use crate::limits::BLOCK_BYTES;
 
 const MAGIC: &[u8; 8] = b"NSQWSEG1";
@@ -55,6 +55,22 @@ impl SegmentHeader {
             field.copy_from_slice(&crc.to_le_bytes());
         }
         out
+    }
+
+    /// What stands in a header of this log that [`SegmentHeader::decode`] does not know.
+    pub fn unknown(bytes: &[u8], seed: &Seed) -> Option<Unknown> {
+        let mut r = Reader::new(bytes.get(..BLOCK_BYTES)?);
+        if r.take(8)? != MAGIC || r.u32()? != seed.crc(r.rest()) {
+            return None;
+        }
+        let version = r.u16()?;
+        if version != VERSION {
+            let (found, wanted) = (u64::from(version), u64::from(VERSION));
+            return Some(Unknown { field: "segment version", found, wanted });
+        }
+        r.u16()?;
+        let (found, wanted) = (u64::from(r.u32()?), BLOCK_BYTES as u64);
+        (found != wanted).then_some(Unknown { field: "block size", found, wanted })
     }
 
     /// Reads a header; `None` if this is not a block that this directory's log wrote.

@@ -260,7 +260,9 @@ impl Log {
         if payload_bytes + record_bytes > FRAME_BYTES_MAX - FRAME_BYTES_MAX / 8 {
             return Err(Refused::TooLarge);
         }
-        self.admit(payload_bytes + record_bytes)?;
+        if self.gathered_bytes() > self.gather_bytes_max() {
+            return Err(Refused::Busy);
+        }
         self.reserve_ids(u64::from(count));
         self.make_room(payload_bytes, record_bytes);
         let first_id = self.options.id_base() | self.next_id;
@@ -280,9 +282,9 @@ impl Log {
 
     /// Appends a fact. Nothing tells when it is durable: the log has an order, and that is enough. Facts that
     /// only end a wait (`Finish`, `Requeue` without delay) ride along with the next frame, or go after 100 ms.
+    /// Never refused as busy or full: senders are bounded by the messages that they can have in flight.
     pub fn record(&mut self, record: &Record) -> Result<(), Refused> {
         self.accepts()?;
-        self.admit(record.encoded_bytes_max())?;
         self.append_record(record);
         Ok(())
     }
@@ -332,8 +334,9 @@ impl Log {
         }
     }
 
-    /// True while so much waits for the disk that producers should be held back: stop reading from them, and
-    /// hold their replies. Publishes are refused only at twice as much.
+    /// True while so much waits for the disk that producers are to be held back: stop reading from them, and hold
+    /// their replies. Who asks before each publish is never refused as busy, however large the publish is; who does
+    /// not is refused at twice as much.
     pub fn is_busy(&self) -> bool {
         self.gathered_bytes() > self.gather_bytes_max() / 2
     }
@@ -349,14 +352,6 @@ impl Log {
         let ready = usize::try_from(here.saturating_add(self.space.spare_bytes())).unwrap_or(usize::MAX);
         let reserve = usize::try_from(self.options.reserve_bytes / 2).unwrap_or(usize::MAX);
         self.options.gather_bytes_max.min(ready.saturating_add(reserve))
-    }
-
-    fn admit(&self, bytes: usize) -> Result<(), Refused> {
-        let gathered = self.gathered_bytes();
-        if gathered > 0 && gathered.saturating_add(bytes) > self.gather_bytes_max() {
-            return Err(Refused::Busy);
-        }
-        Ok(())
     }
 
     /// Records a further reservation while half of the last one is left.
@@ -424,10 +419,18 @@ impl Log {
         let idle = self.in_flight.is_empty() && self.waiting.is_empty();
         let lazy = self.lazy_at.filter(|_| idle && !self.gather.is_empty());
         let prompt = (self.prompt && idle && !self.gather.is_empty()).then_some(self.now_ns);
-        [lazy, prompt, self.sync_due_at(), self.marker_at, self.space.retry_at(), self.reads.retry_at()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            lazy,
+            prompt,
+            self.sync_due_at(),
+            self.marker_at,
+            self.space.retry_at(),
+            self.reads.retry_at(),
+            self.roll_retry_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next operation for the disk. Every one must be answered through [`Log::handle_io`].

@@ -17,11 +17,13 @@ use std::sync::Arc;
 
 use super::{Log, Purpose, Segment};
 use crate::disk::{ColdJob, Io, IoDone, IoResult, LogFile, ReadBuf};
-use crate::error::WalError;
+use crate::error::{WalError, is_full, may_pass};
 use crate::format::frame::{self, CONTINUED, FrameHeader, Kind};
 use crate::format::segment::SegmentHeader;
 use crate::format::{Seed, checkpoint};
-use crate::limits::{BLOCK_BYTES, CHECKPOINT_PART_BYTES, FRAME_HEADER_BYTES, ID_RESERVATION_COUNT};
+use crate::limits::{
+    BLOCK_BYTES, CHECKPOINT_PART_BYTES, FRAME_HEADER_BYTES, ID_RESERVATION_COUNT, NAME_RETRY_NS,
+};
 use crate::state::State;
 
 /// How far a roll has come.
@@ -42,6 +44,9 @@ pub(super) enum Roll {
     /// Step 5.
     Naming {
         next: Segment,
+        from: PathBuf,
+        /// It could not be done, for a reason that passes.
+        again_at: Option<u64>,
     },
 }
 
@@ -75,6 +80,12 @@ impl Log {
             // Header, checkpoint, the frame that is waiting, and the block for a close frame.
             let needed = (BLOCK_BYTES + checkpoint + frame + BLOCK_BYTES) as u64;
             self.roll = Roll::Choosing { needed };
+        }
+        if let Roll::Naming { again_at, .. } = &mut self.roll
+            && again_at.is_some_and(|at| at <= self.now_ns)
+        {
+            *again_at = None;
+            return self.name_segment();
         }
         if let Roll::Choosing { needed } = self.roll
             && let Some(blank) = self.take_blank(needed)
@@ -156,20 +167,41 @@ impl Log {
         if *left > 0 {
             return;
         }
-        let to = self.shard_path.join(segment_name(next.seq));
-        let job = ColdJob::Rename { from: path, to: to.clone() };
         let Roll::Writing { mut next, .. } = std::mem::replace(&mut self.roll, Roll::Idle) else { return };
-        next.path = to;
-        self.roll = Roll::Naming { next };
+        next.path = self.shard_path.join(segment_name(next.seq));
+        self.roll = Roll::Naming { next, from: path, again_at: None };
+        self.name_segment();
+    }
+
+    fn name_segment(&mut self) {
+        let Roll::Naming { next, from, .. } = &self.roll else { return };
+        let job = ColdJob::Name { from: from.clone(), to: next.path.clone(), inode: next.file.inode() };
         let tag = self.tag(Purpose::SegmentName);
         self.io.push_back(Io::Cold { tag, job });
     }
 
+    /// When a naming is tried again.
+    pub(super) fn roll_retry_at(&self) -> Option<u64> {
+        match &self.roll {
+            Roll::Naming { again_at, .. } => *again_at,
+            _ => None,
+        }
+    }
+
     pub(super) fn on_segment_name(&mut self, result: IoResult) {
-        let Roll::Naming { next } = std::mem::replace(&mut self.roll, Roll::Idle) else { return };
-        if let Err(errno) = result {
-            let error = WalError::Io { operation: "rename", path: next.path, offset: 0, errno };
-            return self.poison(error);
+        let Roll::Naming { next, from, .. } = std::mem::replace(&mut self.roll, Roll::Idle) else { return };
+        match result {
+            Ok(_) => {}
+            Err(errno) if may_pass(errno) || is_full(errno) => {
+                // Nothing is under way in this segment: whoever waits goes on waiting.
+                let again_at = Some(self.now_ns.saturating_add(NAME_RETRY_NS));
+                self.roll = Roll::Naming { next, from, again_at };
+                return;
+            }
+            Err(errno) => {
+                let error = WalError::Io { operation: "rename", path: next.path, offset: 0, errno };
+                return self.poison(error);
+            }
         }
         self.space.on_roll(self.now_ns, next.bytes);
         if let Some(old) = self.segment.replace(next) {

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use super::scan::{Behind, Scan};
 use super::{Recovery, TORN_COPY_BYTES, Verdict, io};
 use crate::disk::ColdJob;
-use crate::error::WalError;
+use crate::error::{EROFS, WalError, is_full};
 use crate::format::frame::FrameHeader;
 use crate::limits::BROKEN_COPY_BYTES_MAX;
 use crate::log::segment_name;
 use crate::row::Row;
 
 impl Recovery<'_> {
-    /// Copies a tail aside.
+    /// Copies a tail aside, as far as the disk has room for it: a start must not depend on that.
     pub(super) fn cut(
         &mut self,
         scan: &mut Scan,
@@ -22,7 +22,13 @@ impl Recovery<'_> {
     ) -> Result<(), WalError> {
         let here = header.map_or(TORN_COPY_BYTES, |h| u64::from(h.frame_len));
         let len = here.max(behind.end.saturating_sub(verdict.offset));
-        self.report.cut_bytes += self.set_aside(scan, verdict.offset, len, verdict)?;
+        match self.set_aside(scan, verdict.offset, len, verdict) {
+            Ok(bytes) => self.report.cut_bytes += bytes,
+            Err(WalError::Io { errno, .. }) if is_full(errno) || errno == EROFS => {
+                self.report.tail_not_copied = Some(errno);
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! From what a crash left to a state.
 //!
-//! 1. List the shard's files; sync each segment and the directory: a killed process may have left bytes that can
-//!    be read and are not durable.
+//! 1. List the shard's files; sync the newest segment and the directory: a killed process may have left bytes that
+//!    can be read and are not durable. (The older ones were durable before the newest had its name.)
 //! 2. The newest segment begins with a checkpoint. (A file gets a segment's name only after its header and its
 //!    checkpoint are durable, so one that has neither is damaged; with `Quarantine` an older one serves.)
 //! 3. Replay the frames behind it, each checked in full before any of it is applied. Where the next frame is
@@ -27,8 +27,8 @@ pub use self::table::{Found, Later, decide};
 use crate::data_dir::DataDir;
 use crate::disk::{ColdJob, Disk, LogFile, ReadBuf};
 use crate::error::{Errno, WalError};
-use crate::format::Seed;
 use crate::format::segment::SegmentHeader;
+use crate::format::{Seed, Unknown};
 use crate::limits::{BLOCK_BYTES, SPARE_COUNT_MAX};
 use crate::log::{RESERVE_NAME, Recover, Spare, segment_name, spare_name};
 use crate::row::Row;
@@ -97,6 +97,7 @@ pub(crate) fn recover(
             segment_count: 0,
             frame_count: 0,
             cut_bytes: 0,
+            tail_not_copied: None,
             damage: Vec::new(),
             lost: Vec::new(),
             set_aside: Vec::new(),
@@ -161,6 +162,7 @@ impl Recovery<'_> {
     fn list(&self) -> Result<(BTreeMap<u64, SegmentFile>, Vec<Spare>, Option<Spare>), WalError> {
         let entries = self.disk.list(&self.path).map_err(|errno| io("list", &self.path, 0, errno))?;
         let (mut segments, mut spares, mut reserve) = (BTreeMap::new(), Vec::new(), None);
+        let newest = entries.iter().filter_map(|entry| number_in(&entry.name, "wal-")).max();
         for entry in entries {
             let path = self.path.join(&entry.name);
             let spare = |number| -> Result<Spare, WalError> {
@@ -176,7 +178,9 @@ impl Recovery<'_> {
                 spares.push(spare(number)?);
             } else if let Some(seq) = number_in(&entry.name, "wal-") {
                 let file = self.open(&path)?;
-                file.sync_data().map_err(|errno| io("sync", &path, 0, errno))?;
+                if newest == Some(seq) {
+                    file.sync_data().map_err(|errno| io("sync", &path, 0, errno))?;
+                }
                 let header = self.read_header(&path, &*file, seq)?;
                 segments.insert(seq, SegmentFile { path, bytes: file.bytes(), header });
             }
@@ -193,7 +197,11 @@ impl Recovery<'_> {
     fn read_header(&self, path: &Path, file: &dyn LogFile, seq: u64) -> Result<Header, WalError> {
         let mut block = ReadBuf::new(BLOCK_BYTES);
         let len = file.read_at(0, block.as_mut_slice()).map_err(|errno| io("read", path, 0, errno))?;
-        let header = SegmentHeader::decode(block.as_slice().get(..len).unwrap_or_default(), &self.seed);
+        let block = block.as_slice().get(..len).unwrap_or_default();
+        let header = SegmentHeader::decode(block, &self.seed);
+        if let Some(Unknown { field, found, wanted }) = SegmentHeader::unknown(block, &self.seed) {
+            return Err(WalError::Unsupported { path: path.to_path_buf(), field, found, wanted });
+        }
         Ok(match header {
             None => Header::Bad,
             Some(h) if h.segment_seq == seq && h.shard == self.shard && &h.uuid == self.dir.uuid() => {
@@ -320,7 +328,7 @@ impl Recovery<'_> {
     fn cold(&self, operation: &'static str, job: &ColdJob) -> Result<(), WalError> {
         let path = match job {
             ColdJob::Prepare { path, .. } | ColdJob::Remove { path } | ColdJob::Open { path } => path,
-            ColdJob::Rename { from, .. } | ColdJob::Recycle { from, .. } => from,
+            ColdJob::Rename { from, .. } | ColdJob::Name { from, .. } | ColdJob::Recycle { from, .. } => from,
         };
         self.disk.run(job).map(|_| ()).map_err(|errno| io(operation, path, 0, errno))
     }

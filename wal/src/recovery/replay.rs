@@ -167,6 +167,11 @@ impl Recovery<'_> {
                     self.end_at(row, scan.segment_seq, offset);
                     return Ok(());
                 }
+                // Not even a header, in a file that was used before: the middle of a frame from an earlier life of it.
+                (Row::C, None) if scan.has_stale_behind(offset)? => {
+                    self.end_at(Row::B, scan.segment_seq, offset);
+                    return Ok(());
+                }
                 (Row::C | Row::D, header) => {
                     self.cut(scan, verdict, &behind, header.map(|(h, _)| h))?;
                     self.end_at(row, scan.segment_seq, offset);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::TopicId;
+use crate::error::Errno;
 use crate::row::Row;
 
 /// Where and how the log of a shard ended.
@@ -57,6 +58,8 @@ pub struct RecoveryReport {
     pub frame_count: u64,
     /// Bytes of a tail that were cut off.
     pub cut_bytes: u64,
+    /// A tail could not be copied aside before it was cut off, and why.
+    pub tail_not_copied: Option<Errno>,
     /// Damage that was set aside or lived with: rows E to K, in order.
     pub damage: Vec<Verdict>,
     /// What is gone. Empty unless `damage` is not.
@@ -84,6 +87,9 @@ impl fmt::Display for RecoveryReport {
         )?;
         if self.cut_bytes > 0 {
             write!(f, ", {} bytes of a tail set aside", self.cut_bytes)?;
+        }
+        if let Some(errno) = self.tail_not_copied {
+            write!(f, ", a tail was not set aside: errno {errno}")?;
         }
         for damage in &self.damage {
             write!(

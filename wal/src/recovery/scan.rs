@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::table::Found;
 use crate::disk::{LogFile, ReadBuf};
 use crate::error::WalError;
-use crate::format::Seed;
 use crate::format::frame::{self, FrameHeader};
 use crate::format::record::{RecordView, Records};
+use crate::format::{Seed, Unknown};
 use crate::limits::{BLOCK_BYTES, SCAN_WINDOW_BYTES};
 
 /// A segment under a window.
@@ -100,13 +100,16 @@ impl Scan {
         if block.iter().all(|byte| *byte == 0) {
             return Ok(Seen { found: Found::Zeros, header: None });
         }
+        let index = offset / BLOCK_BYTES as u64;
         let Some((header, crc)) = FrameHeader::decode(block, &seed) else {
+            if let Some(unknown) = FrameHeader::unknown(block, &seed, segment_seq, index) {
+                return Err(self.unsupported(unknown));
+            }
             return Ok(Seen { found: Found::Bad, header: None });
         };
         if header.segment_seq < segment_seq {
             return Ok(Seen { found: Found::Stale, header: None });
         }
-        let index = offset / BLOCK_BYTES as u64;
         let in_place = header.segment_seq == segment_seq
             && header.shard == shard
             && u64::from(header.block_index) == index;
@@ -119,9 +122,21 @@ impl Scan {
             Found::Bad
         } else {
             let frame = self.read(offset, frame_len)?;
+            let unknown = frame::records(frame, &header)
+                .filter(|_| header.kind == frame::Kind::Data)
+                .and_then(Records::unknown);
+            if let Some(unknown) = unknown {
+                return Err(self.unsupported(unknown));
+            }
+            let frame = self.read(offset, frame_len)?;
             if frame.len() < frame_len { Found::Bad } else { inspect(frame, &header) }
         };
         Ok(Seen { found, header: Some((header, crc)) })
+    }
+
+    fn unsupported(&self, unknown: Unknown) -> WalError {
+        let Unknown { field, found, wanted } = unknown;
+        WalError::Unsupported { path: self.file.path().to_path_buf(), field, found, wanted }
     }
 
     /// The frames behind `offset` with a number above `frame_seq`, at block boundaries only: a body cannot forge
@@ -136,6 +151,22 @@ impl Scan {
             at = place;
         }
         Ok(behind)
+    }
+
+    /// True if a frame of an earlier life of the file lies behind `offset`.
+    pub(super) fn has_stale_behind(&mut self, offset: u64) -> Result<bool, WalError> {
+        let (seed, segment_seq) = (self.seed, self.segment_seq);
+        let mut at = offset + BLOCK_BYTES as u64;
+        while at < self.bytes {
+            let block = self.read(at, BLOCK_BYTES)?;
+            let index = at / BLOCK_BYTES as u64;
+            let header = FrameHeader::decode(block, &seed);
+            if header.is_some_and(|(h, _)| h.segment_seq < segment_seq && u64::from(h.block_index) == index) {
+                return Ok(true);
+            }
+            at += BLOCK_BYTES as u64;
+        }
+        Ok(false)
     }
 
     /// True if any frame of this segment's own epoch is in the file.

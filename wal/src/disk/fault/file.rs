@@ -43,6 +43,10 @@ impl LogFile for FaultFile {
         self.bytes
     }
 
+    fn inode(&self) -> u64 {
+        self.inode as u64
+    }
+
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         assert_aligned(offset, buf.as_ptr(), buf.len());
         self.disk.world().read(self.inode, &self.path, offset, buf)

@@ -46,6 +46,8 @@ pub enum Class {
     SyncDir,
     /// Listing a directory.
     List,
+    /// Asking which file a name leads to.
+    Stat,
 }
 
 /// An operation that is about to be done.

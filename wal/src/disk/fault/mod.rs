@@ -195,6 +195,10 @@ impl Disk for FaultDisk {
         self.world().create(path, Pages::from_bytes(content), false).map(|_| ())
     }
 
+    fn inode_at(&self, path: &Path) -> Result<u64, Errno> {
+        self.world().inode_at(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Errno> {
         self.world().rename(from, to)
     }

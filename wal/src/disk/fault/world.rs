@@ -216,6 +216,12 @@ impl World {
         Ok(self.open_inode(inode))
     }
 
+    /// Looks a name up; it takes no descriptor.
+    pub(super) fn inode_at(&mut self, path: &Path) -> Result<u64, Errno> {
+        self.admit(Class::Stat, path)?.map_or(Ok(()), Err)?;
+        self.names.get(path).map(|inode| *inode as u64).ok_or(ENOENT)
+    }
+
     /// Creates a file; with `open`, it stays open.
     pub(super) fn create(&mut self, path: &Path, content: Pages, open: bool) -> Result<usize, Errno> {
         let fault = self.step(Class::Create, path, 0, content.len())?;
