@@ -1,8 +1,9 @@
 //! What leaves a shard: to the broker, or to the other side of the queue.
 
-use crate::ids::{ConsumerId, RawMessageId};
+use crate::ids::{ConsumerId, RawMessageId, TopicKey};
 use crate::output::{Cause, Command, Output};
 use crate::peer::PeerMessage;
+use crate::record::QueueRecord;
 use std::collections::VecDeque;
 
 /// Outputs in order. A message to the shard's own core does not leave it.
@@ -40,6 +41,19 @@ impl Outbox {
         } else {
             self.outputs.push_back(Output::Peer { core, message });
         }
+    }
+
+    /// Takes the records out, in order, and leaves everything else.
+    pub(crate) fn take_records(&mut self) -> Vec<(TopicKey, QueueRecord)> {
+        let mut records = Vec::new();
+        let outputs = std::mem::take(&mut self.outputs);
+        for output in outputs {
+            match output {
+                Output::Record { topic, record } => records.push((topic, record)),
+                other => self.outputs.push_back(other),
+            }
+        }
+        records
     }
 
     pub(crate) fn pop(&mut self) -> Option<Output> {

@@ -12,6 +12,8 @@ pub struct RestoredTopic {
     pub floor: u64,
     /// The next sequence number to give.
     pub next_seq: u64,
+    /// The next id to give to a channel: those below were used, by channels that may be gone.
+    pub next_channel: u32,
     /// Messages at or above the floor whose delay had not begun, with the delay in milliseconds, in rising order.
     pub deferred: Vec<(u64, u32)>,
 }

@@ -8,6 +8,7 @@ use crate::input::{Input, Now};
 use crate::outbox::Outbox;
 use crate::output::{Cause, Command, Output, PublishError};
 use crate::peer::PeerMessage;
+use crate::record::QueueRecord;
 use crate::restored::RestoredChannel;
 use crate::stats::{CacheStats, ChannelStats, TopicStats};
 use crate::topic_side::TopicSide;
@@ -161,6 +162,12 @@ impl Shard {
     /// The next thing to be done, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop()
+    }
+
+    /// Takes the facts for the log out of the outputs, in order. They may go to the log before everything else that
+    /// waits: nothing does harm by being known there early.
+    pub fn take_records(&mut self) -> Vec<(TopicKey, QueueRecord)> {
+        self.out.take_records()
     }
 
     /// When [`Shard::handle_timeout`] has to be called next, on the monotonic clock; nothing happens by itself before.

@@ -77,6 +77,7 @@ impl Topic {
     pub(crate) fn restore(&mut self, restored: RestoredTopic) {
         self.paused = restored.paused;
         self.next_seq = restored.next_seq;
+        self.next_channel = restored.next_channel;
         self.committed_seq = restored.next_seq;
         self.released_seq = restored.floor.min(restored.next_seq);
         let floor = self.released_seq;

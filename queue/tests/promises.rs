@@ -833,6 +833,17 @@ fn what_is_in_memory_is_not_lost_with_the_disk() {
 }
 
 #[test]
+fn the_deletion_of_a_topic_can_be_recorded_before_one_of_the_same_name_is_made() {
+    let mut w = World::one();
+    let t = w.topic("t");
+    w.records();
+    let now = w.now;
+    w.shards[0].handle(now, Input::Admin { topic: t, action: Admin::DeleteTopic, token: None });
+    assert_eq!(w.shards[0].take_records(), [(t, QueueRecord::TopicDeleted)]);
+    assert_eq!(w.shards[0].take_records(), []);
+}
+
+#[test]
 fn an_idle_shard_has_nothing_to_wait_for() {
     let mut w = World::one();
     let t = w.topic("t");

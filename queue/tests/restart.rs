@@ -19,7 +19,7 @@ const CHANNEL: RestoredChannel = RestoredChannel {
 };
 
 fn topic(paused: bool, floor: u64, next_seq: u64) -> RestoredTopic {
-    RestoredTopic { paused, floor, next_seq, deferred: Vec::new() }
+    RestoredTopic { paused, floor, next_seq, next_channel: 0, deferred: Vec::new() }
 }
 
 /// A world whose log has `next_seq` messages of topic `t`.
@@ -165,4 +165,12 @@ fn a_channel_of_another_core_comes_back_there() {
     w.settle();
     let expected: Vec<(u64, u16)> = (5..10).chain(20..30).chain(35..40).map(|seq| (seq, 1)).collect();
     assert_eq!(seqs(&mut w), expected);
+}
+
+#[test]
+fn the_id_of_a_channel_that_is_gone_is_not_given_again() {
+    let (mut w, t) = restored(1, RestoredTopic { next_channel: 8, ..topic(false, 0, 3) });
+    let old = channel(&mut w, t, "old", RestoredChannel { channel: ChannelId(2), ..CHANNEL });
+    let new = w.channel(t, "new");
+    assert_eq!((old.channel, new.channel), (ChannelId(2), ChannelId(8)));
 }

@@ -17,7 +17,6 @@ impl Engine {
     pub(super) fn turn_logs(&mut self) -> bool {
         let mut progress = false;
         for index in 0..self.logs.shards.len() {
-            self.logs.shards[index].record_waiting();
             self.logs.shards[index].log.turn(self.now.mono_ns);
             while let Some(event) = self.logs.shards[index].log.poll_event() {
                 progress = true;

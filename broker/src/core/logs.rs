@@ -1,9 +1,7 @@
 //! The logs of the shards that a core serves, and their traffic with queue and transport.
 
-use std::collections::VecDeque;
-
 use nsq_queue::QueueRecord;
-use nsq_wal::{Log, Placed, Publish, Record, Refused, TopicId};
+use nsq_wal::{Log, Placed, Publish, Refused, TopicId};
 
 use crate::core::records::to_record;
 
@@ -39,26 +37,6 @@ pub(super) struct ShardLog {
     pub(super) failed: bool,
     /// Topic ids are never given twice within a log.
     next_topic: u32,
-    /// Facts that the log was too busy to take. They keep their order, and publishers wait behind them, so that there
-    /// are never more than one turn's.
-    waiting: VecDeque<Record>,
-}
-
-impl ShardLog {
-    fn record(&mut self, record: Record) {
-        if !self.waiting.is_empty() || self.log.record(&record) == Err(Refused::Busy) {
-            self.waiting.push_back(record);
-        }
-    }
-
-    pub(super) fn record_waiting(&mut self) {
-        while let Some(record) = self.waiting.front() {
-            if self.log.record(record) == Err(Refused::Busy) {
-                return;
-            }
-            self.waiting.pop_front();
-        }
-    }
 }
 
 /// The logs of one core. Never crosses a thread.
@@ -74,14 +52,7 @@ impl Logs {
             .into_iter()
             .map(|OpenLog { shard, log }| {
                 let next_topic = log.state().next_topic_id().0;
-                ShardLog {
-                    log,
-                    number: shard,
-                    full: false,
-                    failed: false,
-                    next_topic,
-                    waiting: VecDeque::new(),
-                }
+                ShardLog { log, number: shard, full: false, failed: false, next_topic }
             })
             .collect();
         Self { shards, cores }
@@ -99,7 +70,7 @@ impl Logs {
 
     /// Whether so much waits for the disk that publishers should wait.
     pub(super) fn are_backlogged(&self) -> bool {
-        self.shards.iter().any(|shard| !shard.failed && (shard.log.is_busy() || !shard.waiting.is_empty()))
+        self.shards.iter().any(|shard| !shard.failed && shard.log.is_busy())
     }
 
     /// The id of a new topic.
@@ -119,10 +90,10 @@ impl Logs {
         self.shard(shard).log.publish(publish, bodies)
     }
 
-    /// Appends a fact of the queue. A log that has failed ends the process, and what it refuses is lost with it:
-    /// nobody who has had an answer depends on it.
+    /// Appends a fact of the queue. Only a log that has failed or is closed refuses one. The first ends the process,
+    /// and nobody who has had an answer depends on the fact; the second has nobody left who could cause one.
     pub(super) fn record(&mut self, shard: u16, topic: TopicId, record: QueueRecord) {
-        self.shard(shard).record(to_record(topic, record));
+        let _ = self.shard(shard).log.record(&to_record(topic, record));
     }
 
     /// PendingRequests for [`Event::Recorded`] when everything appended so far is safe.

@@ -34,6 +34,13 @@ impl Engine {
         }
     }
 
+    /// Gives the log the facts that the queue has for it, ahead of the other outputs.
+    pub(super) fn record_outputs(&mut self) {
+        for (topic, record) in self.queue.take_records() {
+            self.on_output(Output::Record { topic, record });
+        }
+    }
+
     fn on_output(&mut self, output: Output) {
         match output {
             Output::Deliver { consumer, payload, count: _ } => {

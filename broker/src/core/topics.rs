@@ -43,6 +43,9 @@ impl Engine {
             self.memory_topic += 1;
             topic_key(shard, TopicId(MEMORY_TOPIC | self.memory_topic))
         } else {
+            // A topic of this name may have been deleted in this very turn: the log must hear of that first, or a
+            // crash between the two leaves it with both.
+            self.record_outputs();
             let id = self.logs.next_topic(shard);
             // Told to the log here and not when the queue's outputs are read: the first publish of this turn goes to
             // the log before that, and a log that does not know the topic keeps nothing of it.

@@ -169,6 +169,10 @@ impl LogFile for ReadOnly {
         4096
     }
 
+    fn inode(&self) -> u64 {
+        0
+    }
+
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, i32> {
         let read = std::os::unix::fs::FileExt::read_at(&self.0, buf, offset);
         read.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
