@@ -18,6 +18,9 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(all(feature = "sim", not(debug_assertions)))]
+compile_error!("the simulation's parts do not belong into a release build: name the packages, `-p nsqd`");
+
 pub mod client;
 pub mod config;
 pub mod core;

@@ -1,25 +1,21 @@
 //! New connections: accepted here, or adopted from another core.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-
-use socket2::{SockAddr, SockRef};
 
 use crate::client::connection::Connection;
 use crate::core::engine::Engine;
-use crate::transport::Slot;
+use crate::transport::{Slot, Socket};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
 impl Engine {
     /// A client has connected. `None` turns it away.
-    pub fn on_accepted(&mut self, socket: OwnedFd) -> Option<(OwnedFd, Box<Connection>)> {
+    pub fn on_accepted(&mut self, socket: Socket) -> Option<(Socket, Box<Connection>)> {
         if self.is_stopping() || self.connections.len() >= self.connections_max {
             return None;
         }
-        let peer = SockRef::from(&socket).peer_addr().ok().as_ref().and_then(SockAddr::as_socket);
-        let (ip, address) = describe(peer);
+        let (ip, address) = describe(socket.peer_address());
         let seconds = self.now.wall_ns / NS_PER_S;
         let mut connection = Connection::new(ip, address, seconds, self.now.mono_ns, &self.limits);
         connection.heartbeat_at = self.now.mono_ns + self.heartbeat_default_ns();

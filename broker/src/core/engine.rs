@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use nsq_protocol::Limits;
 use nsq_protocol::limits::HEARTBEAT_INTERVAL_MS_DEFAULT;
-use nsq_queue::{Now, Shard};
+use nsq_queue::Now;
 
 use crate::core::action::Action;
 use crate::core::connections::Connections;
@@ -35,6 +35,11 @@ use crate::mesh::request::Response;
 use crate::stats::latency::Latencies;
 use crate::transport::Slot;
 
+#[cfg(not(feature = "sim"))]
+type Queue = nsq_queue::Shard;
+#[cfg(feature = "sim")]
+type Queue = crate::core::observe::ObservedQueue;
+
 /// One core's state. Lives and dies on the core's thread.
 pub struct Engine {
     /// This core.
@@ -42,7 +47,7 @@ pub struct Engine {
     pub(super) placement: Placement,
     pub(super) process: Arc<Process>,
     pub(super) limits: Limits,
-    pub(super) queue: Shard,
+    pub(super) queue: Queue,
     pub(super) logs: Logs,
     pub(crate) mesh: MeshEnd<CoreMessage>,
     pub(super) connections: Connections,
@@ -101,7 +106,7 @@ impl Engine {
         let EngineParts { id, placement, process, logs, mesh } = parts;
         let cores = placement.cores();
         let config = &process.config;
-        let queue = Shard::new(
+        let queue = Queue::new(
             nsq_queue::Config {
                 core: id,
                 mem_queue_size: config.mem_queue_size,

@@ -41,6 +41,8 @@ mod keys;
 mod log_events;
 mod logs;
 mod moving;
+#[cfg(feature = "sim")]
+pub mod observe;
 mod outputs;
 mod pending;
 mod phase;

@@ -4,12 +4,10 @@
 //! topic's core, once; the command that made it move goes with it and runs there. A producer of topics of several
 //! cores then stays where it is and forwards the others'.
 
-use std::os::fd::OwnedFd;
-
 use crate::client::connection::{Connection, Hold};
 use crate::core::engine::Engine;
 use crate::mesh::message::{CoreMessage, Moving};
-use crate::transport::Slot;
+use crate::transport::{Slot, Socket};
 
 impl Engine {
     /// Whether the connection's home is still open: it owes no answer that only this core knows of.
@@ -24,7 +22,7 @@ impl Engine {
     }
 
     /// The socket is out: off it goes.
-    pub fn on_detached(&mut self, slot: Slot, socket: OwnedFd, pending: &[u8]) {
+    pub fn on_detached(&mut self, slot: Slot, socket: Socket, pending: &[u8]) {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         let Hold::Moving { to } = connection.hold else { return };
         self.clear_timer(slot, &mut connection);

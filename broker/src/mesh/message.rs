@@ -1,12 +1,11 @@
 //! What one core sends to another over the mesh.
 
-use std::os::fd::OwnedFd;
-
 use nsq_queue::PeerMessage;
 
 use crate::client::Connection;
 use crate::client::replies::PublishVerb;
 use crate::mesh::request::{Request, Response};
+use crate::transport::Socket;
 
 /// One item of a ring between two cores. Small, so that a ring of a thousand costs little; the large ones are
 /// boxed.
@@ -106,7 +105,7 @@ pub struct RemoteReply {
 #[derive(Debug)]
 pub struct Moving {
     /// Its socket.
-    pub socket: OwnedFd,
+    pub socket: Socket,
     /// Its state, with the bytes that were not parsed yet.
     pub connection: Box<Connection>,
 }

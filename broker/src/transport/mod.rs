@@ -27,6 +27,7 @@ mod memory;
 mod plain;
 mod ring;
 mod slot;
+mod socket;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use clock::monotonic_ns;
 pub use plain::{PlainDoorbell, PlainTransport};
 pub use ring::{PreflightError, RingDoorbell, RingTransport, preflight};
 pub use slot::Slot;
+pub use socket::Socket;
 pub use table::{ReceiveEnd, Sending, Sockets, Table};
 pub use waker::{LocalWaker, RemoteWaker, WorkOutside};
 
@@ -118,7 +120,7 @@ pub enum Event {
         /// The listener's number as given to [`Transport::listen`].
         listener: u8,
         /// The new connection.
-        socket: OwnedFd,
+        socket: Socket,
     },
     /// Bytes came in.
     Received {
@@ -165,7 +167,7 @@ pub enum Event {
         /// The connection that was.
         slot: Slot,
         /// Its socket, to be attached elsewhere.
-        socket: OwnedFd,
+        socket: Socket,
         /// Bytes that came in since `detach` was called, in order.
         pending: Vec<u8>,
     },
@@ -255,7 +257,7 @@ pub trait Transport: Sized {
     fn stop_listening(&mut self);
 
     /// Takes over a connected stream socket and starts receiving.
-    fn attach(&mut self, socket: OwnedFd) -> Slot;
+    fn attach(&mut self, socket: Socket) -> Slot;
 
     /// Sends `bytes`, all of them. One send at a time per connection: the caller waits for [`Event::Sent`].
     ///

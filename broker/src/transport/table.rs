@@ -14,11 +14,11 @@
 //! [`Table::sent`] is called for that slot, or [`Sockets::abort`] says that nothing is under way.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 
 use super::closing::Closing;
 use super::lifecycle::{Lifecycle, Phase, Receive, Step};
 use super::slot::{Slot, Slots};
+use super::socket::Socket;
 use super::{Chunk, Close, DRAIN_NS_MAX, Event, FLUSH_NS_MAX};
 
 mod check;
@@ -72,7 +72,7 @@ pub trait Sockets {
     fn abort(&mut self, slot: Slot, socket: &Self::Socket) -> bool;
 
     /// The descriptor, for another core; or the errno of why not, with the socket.
-    fn detach(&mut self, socket: Self::Socket) -> Result<OwnedFd, (Self::Socket, i32)>;
+    fn detach(&mut self, socket: Self::Socket) -> Result<Socket, (Self::Socket, i32)>;
 
     /// The bytes of a chunk.
     fn bytes(&self, chunk: &Chunk) -> &[u8];

@@ -24,7 +24,7 @@ use super::blocking::Blocking;
 use super::clock::{self, monotonic_ns};
 use super::table::Table;
 use super::waker::{Bell, LocalWaker, RemoteWaker};
-use super::{Chunk, Close, Counters, Event, Options, Slot, Transport, Wait};
+use super::{Chunk, Close, Counters, Event, Options, Slot, Socket, Transport, Wait};
 use accepting::Acceptor;
 use chunks::Chunks;
 use outside::Outside;
@@ -116,7 +116,8 @@ impl Transport for PlainTransport {
         self.acceptors.clear();
     }
 
-    fn attach(&mut self, socket: OwnedFd) -> Slot {
+    fn attach(&mut self, socket: Socket) -> Slot {
+        let socket = socket.into_descriptor();
         let outside = self.outside.clone();
         self.table.attach(&mut self.streams, |slot| Stream::new(socket, slot, outside))
     }

@@ -10,7 +10,7 @@ use glommio::net::TcpStream;
 use rustix::net::{Shutdown, shutdown};
 
 use super::super::table::{Sending, Sockets};
-use super::super::{Chunk, Slot, monotonic_ns};
+use super::super::{Chunk, Slot, Socket, monotonic_ns};
 use super::chunks::Chunks;
 use super::connections::errno;
 use super::outside::{Outside, ReadyWaker};
@@ -71,9 +71,9 @@ impl Sockets for Streams {
     }
 
     /// The stream cannot give its descriptor away, so this is a duplicate.
-    fn detach(&mut self, socket: Stream) -> Result<OwnedFd, (Stream, i32)> {
+    fn detach(&mut self, socket: Stream) -> Result<Socket, (Stream, i32)> {
         let duplicate = socket.socket().try_clone_to_owned();
-        duplicate.map_err(|error| (socket, errno(&error)))
+        duplicate.map(Socket::from).map_err(|error| (socket, errno(&error)))
     }
 
     fn bytes(&self, chunk: &Chunk) -> &[u8] {

@@ -48,7 +48,7 @@ impl PlainTransport {
             self.table.report(Event::Doorbell);
         }
         while let Some((listener, socket)) = self.outside.take_accepted() {
-            self.table.report(Event::Accepted { listener, socket });
+            self.table.report(Event::Accepted { listener, socket: socket.into() });
         }
         while let Some(done) = self.blocking.take_done() {
             self.table.report(done);

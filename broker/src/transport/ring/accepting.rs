@@ -109,7 +109,7 @@ impl RingTransport {
             // SAFETY: the kernel has just made this descriptor for us; nobody else has heard of it.
             let socket = unsafe { OwnedFd::from_raw_fd(result) };
             let listener = listener.number;
-            self.table.report(Event::Accepted { listener, socket });
+            self.table.report(Event::Accepted { listener, socket: socket.into() });
         }
         if more {
             return;

@@ -9,7 +9,7 @@ use io_uring::{IoUring, opcode, squeue};
 use rustix::net::{Shutdown, shutdown};
 
 use super::super::table::{Sending, Sockets};
-use super::super::{Chunk, Slot, monotonic_ns};
+use super::super::{Chunk, Slot, Socket, monotonic_ns};
 use super::buffers::{self, Buffers};
 use super::tokens::Token;
 use super::turn::usual;
@@ -135,8 +135,8 @@ impl Sockets for Kernel {
         false
     }
 
-    fn detach(&mut self, socket: OwnedFd) -> Result<OwnedFd, (OwnedFd, i32)> {
-        Ok(socket)
+    fn detach(&mut self, socket: OwnedFd) -> Result<Socket, (OwnedFd, i32)> {
+        Ok(socket.into())
     }
 
     fn bytes(&self, chunk: &Chunk) -> &[u8] {

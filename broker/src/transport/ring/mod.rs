@@ -26,7 +26,7 @@ use super::blocking::Blocking;
 use super::clock::{self, monotonic_ns};
 use super::table::Table;
 use super::waker::{Bell, LocalWaker, RemoteWaker};
-use super::{Chunk, Close, Counters, Event, Options, Slot, Transport, Wait};
+use super::{Chunk, Close, Counters, Event, Options, Slot, Socket, Transport, Wait};
 use accepting::{Listener, set_blocking};
 use buffers::Buffers;
 use files::Files;
@@ -137,7 +137,8 @@ impl Transport for RingTransport {
         self.cancel_accepting();
     }
 
-    fn attach(&mut self, socket: OwnedFd) -> Slot {
+    fn attach(&mut self, socket: Socket) -> Slot {
+        let socket = socket.into_descriptor();
         // If this fails the socket is no socket, and the receive will say so.
         let _ = set_blocking(&socket);
         self.table.attach(&mut self.kernel, |_| socket)

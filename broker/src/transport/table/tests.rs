@@ -77,10 +77,10 @@ impl Sockets for FakeKernel {
         self.answers_at_once
     }
 
-    fn detach(&mut self, ticket: Ticket) -> Result<OwnedFd, (Ticket, i32)> {
+    fn detach(&mut self, ticket: Ticket) -> Result<Socket, (Ticket, i32)> {
         match self.detach_errno {
             Some(errno) => Err((ticket, errno)),
-            None => Ok(std::fs::File::open("/dev/null").unwrap().into()),
+            None => Ok(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()).into()),
         }
     }
 

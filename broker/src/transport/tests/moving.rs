@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -21,7 +20,7 @@ on_both_drivers!(
 
 /// What moves: the socket, what it received while leaving, and how many bytes were seen so far.
 struct Parcel {
-    socket: OwnedFd,
+    socket: Socket,
     pending: Vec<u8>,
     came: usize,
 }
@@ -126,7 +125,7 @@ fn input_that_nobody_took_yet_moves_along<T: Transport>() {
         .await;
         let (socket, mut bytes) = moved.unwrap();
         peer.shutdown(Shutdown::Write).unwrap();
-        TcpStream::from(socket).read_to_end(&mut bytes).unwrap();
+        TcpStream::from(socket.into_descriptor()).read_to_end(&mut bytes).unwrap();
         assert!(bytes == patterned(100_000));
     });
 }

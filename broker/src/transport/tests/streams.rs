@@ -68,7 +68,7 @@ fn an_empty_send_is_sent<T: Transport>() {
 fn unix_sockets_work_alike<T: Transport>() {
     run(async |mut transport: T| {
         let (mut peer, ours) = UnixStream::pair().unwrap();
-        transport.attach(ours.into());
+        transport.attach(OwnedFd::from(ours).into());
         let bytes = patterned(400_000);
         let client = thread::spawn(move || {
             let mut writing = peer.try_clone().unwrap();
