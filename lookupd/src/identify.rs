@@ -2,6 +2,7 @@
 
 use nsq_protocol::json::{self, push_string};
 
+use crate::limits::IDENTIFY_TEXT_SIZE_MAX;
 use crate::registry::Announcement;
 
 /// Why a body is refused.
@@ -11,6 +12,8 @@ pub enum BodyError {
     Json,
     /// A required field is missing, empty or zero.
     MissingFields,
+    /// A text is longer than [`IDENTIFY_TEXT_SIZE_MAX`].
+    TextTooLong,
 }
 
 /// Reads the body of IDENTIFY. Keys match in any case, `null` is a field that is not there, unknown fields are
@@ -42,7 +45,13 @@ pub fn decode(body: &[u8]) -> Result<Announcement, BodyError> {
         && !said.version.is_empty()
         && said.tcp_port != 0
         && said.http_port != 0;
-    if is_complete { Ok(said) } else { Err(BodyError::MissingFields) }
+    if !is_complete {
+        return Err(BodyError::MissingFields);
+    }
+    let texts =
+        [&said.broadcast_address, &said.hostname, &said.version, &said.topology_zone, &said.topology_region];
+    let is_short = texts.iter().all(|text| text.len() <= IDENTIFY_TEXT_SIZE_MAX);
+    if is_short { Ok(said) } else { Err(BodyError::TextTooLong) }
 }
 
 /// What this daemon says about itself, as nsqd wants to read it: it asks for channels at this address and HTTP
@@ -90,6 +99,18 @@ mod tests {
         }
         for body in ["null", "{}"] {
             assert_eq!(decode(body.as_bytes()), Err(BodyError::MissingFields));
+        }
+    }
+
+    #[test]
+    fn a_text_longer_than_a_host_name_is_refused() {
+        for field in ["broadcast_address", "hostname", "version", "topology_zone", "topology_region"] {
+            let with = |size: usize| {
+                let text = "<".repeat(size);
+                BODY.replacen('}', &format!(",\"{field}\":\"{text}\"}}"), 1)
+            };
+            assert!(decode(with(255).as_bytes()).is_ok(), "{field}");
+            assert_eq!(decode(with(256).as_bytes()), Err(BodyError::TextTooLong), "{field}");
         }
     }
 

@@ -15,11 +15,26 @@ pub const READ_SIZE_MAX: usize = 16 * 1024;
 /// without this bound one peer could fill the memory for good.
 pub const NAMES_MAX: usize = 1 << 20;
 
+/// Of them, those that peers of one address (ports aside) made, and that are still there: a quarter, so that it takes
+/// more than one peer to use up the rest for everybody. Peers behind one NAT gateway share it.
+pub const NAMES_PER_ADDRESS_MAX: usize = NAMES_MAX / 4;
+
 /// Channels of one topic. Keeps a registration, which searches and shifts a sorted list, below a millisecond.
 pub const CHANNELS_PER_TOPIC_MAX: usize = 1 << 16;
 
 /// Topics that one connection can be registered for.
 pub const TOPICS_PER_REGISTRANT_MAX: usize = 1 << 18;
+
+/// Longest text of an IDENTIFY in bytes: that of a host name. Each is in every `/lookup` of every topic of its peer,
+/// and takes six times its size there at worst, escaped.
+pub const IDENTIFY_TEXT_SIZE_MAX: usize = 255;
+
+/// Commands of one peer before the others have their turn. The slowest, a registration in a topic with
+/// [`CHANNELS_PER_TOPIC_MAX`] channels, takes less than a millisecond; most take a microsecond.
+pub const COMMANDS_PER_TURN_MAX: usize = 64;
+
+/// How long a connection may take to its IDENTIFY, in milliseconds. nsqd sends it at once.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
 
 /// Bytes of a peer that are read and thrown away after an error, so that closing does not destroy the answer
 /// on its way.
@@ -32,7 +47,8 @@ pub const LINGER_MS_MAX: u64 = 1_000;
 pub const RESERVED_FILES: u64 = 32;
 
 /// Connections of peers at the same time, if there are descriptors for so many. Each can make the daemon hold an
-/// unfinished command and the answers to one read, some 40 KB; an idle one takes 2 KB.
+/// unfinished command of [`IDENTIFY_SIZE_MAX`], one read, the answers to [`COMMANDS_PER_TURN_MAX`] commands, and what
+/// it said about itself, twice: 50 KB at worst. An honest idle one takes 2 KB.
 pub const PEERS_MAX: usize = 1 << 16;
 
 /// HTTP connections at the same time, if there are descriptors for so many. Each can make the daemon hold an

@@ -15,6 +15,8 @@ pub struct Metrics {
     pub identifies: Counter,
     /// REGISTER commands that were accepted.
     pub registers: Counter,
+    /// REGISTER commands that a bound of the directory refused.
+    pub register_refusals: Counter,
     /// UNREGISTER commands that were accepted.
     pub unregisters: Counter,
     /// PING commands.
@@ -60,6 +62,12 @@ impl Metrics {
             .value(&[("command", "REGISTER")], self.registers.get())
             .value(&[("command", "UNREGISTER")], self.unregisters.get())
             .value(&[("command", "PING")], self.pings.get());
+        page.metric(
+            "registers_refused_total",
+            Kind::Counter,
+            "REGISTER commands that a bound of the directory refused; the connection stays.",
+        )
+        .value(&[], self.register_refusals.get());
         page.metric("protocol_errors_total", Kind::Counter, "TCP connections closed with an error.")
             .value(&[], self.protocol_errors.get());
         page.metric("http_requests_total", Kind::Counter, "HTTP requests by the class of their answer.")

@@ -17,6 +17,7 @@
 
 mod ids;
 mod memory;
+mod quota;
 mod registrant;
 mod topic;
 mod view;
@@ -27,8 +28,9 @@ use std::hash::{BuildHasher, RandomState};
 use hashbrown::HashTable;
 use nsq_protocol::names::is_ephemeral;
 
-use crate::limits::{CHANNELS_PER_TOPIC_MAX, NAMES_MAX, TOPICS_PER_REGISTRANT_MAX};
+use crate::limits::{CHANNELS_PER_TOPIC_MAX, NAMES_MAX, NAMES_PER_ADDRESS_MAX, TOPICS_PER_REGISTRANT_MAX};
 use ids::Slab;
+use quota::{Maker, Quotas};
 use registrant::{Origin, Registrant};
 use topic::{Tombstone, Topic};
 
@@ -98,6 +100,8 @@ impl fmt::Display for Registration<'_> {
 pub enum Full {
     /// [`NAMES_MAX`]
     Names,
+    /// [`NAMES_PER_ADDRESS_MAX`]
+    NamesOfAddress,
     /// [`CHANNELS_PER_TOPIC_MAX`]
     ChannelsOfTopic,
     /// [`TOPICS_PER_REGISTRANT_MAX`]
@@ -108,6 +112,9 @@ impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Names => write!(f, "more than {NAMES_MAX} topics and channels"),
+            Self::NamesOfAddress => {
+                write!(f, "more than {NAMES_PER_ADDRESS_MAX} topics and channels from one address")
+            }
             Self::ChannelsOfTopic => write!(f, "more than {CHANNELS_PER_TOPIC_MAX} channels of one topic"),
             Self::TopicsOfRegistrant => {
                 write!(f, "more than {TOPICS_PER_REGISTRANT_MAX} topics of one connection")
@@ -145,6 +152,7 @@ pub struct Registry {
     names: HashTable<u32>,
     hasher: RandomState,
     channel_count: usize,
+    quotas: Quotas,
     remembered_count: usize,
     revision: u64,
 }
@@ -154,11 +162,12 @@ impl Registry {
     pub fn new(lifetimes: Lifetimes) -> Self {
         Self {
             lifetimes,
-            registrants: Slab::new(),
-            topics: Slab::new(),
+            registrants: Slab::default(),
+            topics: Slab::default(),
             names: HashTable::new(),
             hasher: RandomState::new(),
             channel_count: 0,
+            quotas: Quotas::default(),
             remembered_count: 0,
             revision: 0,
         }
@@ -206,11 +215,14 @@ impl Registry {
         {
             return Err(Full::TopicsOfRegistrant);
         }
-        self.check_room(known, channel)?;
-        let topic_id = self.open_topic(topic);
+        // What is remembered was admitted before.
+        let address: Option<Box<str>> = (!registrant.is_remembered()).then(|| registrant.address().into());
+        let address = address.as_deref();
+        self.check_room(known, channel, address)?;
+        let topic_id = self.open_topic(topic, address);
         let mut added = Registered::default();
         if let Some(channel) = channel {
-            added.channel = self.open_channel(topic_id, channel).registrants.insert(id.0);
+            added.channel = self.open_channel(topic_id, channel, address).registrants.insert(id.0);
         }
         added.topic = self.topics.at_mut(topic_id).registrants.insert(id.0);
         self.registrants.at_mut(id.0).topics.insert(topic_id);
@@ -226,8 +238,7 @@ impl Registry {
         let removed = known.registrants.remove(id.0);
         let ends = known.registrants.is_empty() && is_ephemeral(channel);
         if ends {
-            self.topics.at_mut(topic_id).remove_channel(channel);
-            self.channel_count -= 1;
+            self.remove_channel(topic_id, channel);
         }
         self.revision += u64::from(removed || ends);
         removed
@@ -236,6 +247,15 @@ impl Registry {
     /// Ends the registrations for a topic and all its channels, calling `ended` with each.
     pub fn unregister_topic(&mut self, id: RegistrantId, topic: &str, ended: impl FnMut(Registration<'_>)) {
         let Some(topic_id) = self.find(topic) else { return };
+        let known = self.topics.at(topic_id);
+        // Who is in one of the channels is in the topic too, so this is all that a bystander can do, and it takes no
+        // search through the channels.
+        if !known.registrants.contains(id.0) {
+            if known.registrants.is_empty() && is_ephemeral(topic) {
+                self.drop_topic(topic_id);
+            }
+            return;
+        }
         self.revision += 1;
         self.leave_topic(id.0, topic_id, ended);
         if let Some(registrant) = self.registrants.get_mut(id.0) {
@@ -256,8 +276,8 @@ impl Registry {
     /// Where a bound is reached.
     pub fn create_topic(&mut self, topic: &str) -> Result<bool, Full> {
         let known = self.find(topic);
-        self.check_room(known, None)?;
-        self.open_topic(topic);
+        self.check_room(known, None, None)?;
+        self.open_topic(topic, None);
         Ok(known.is_none())
     }
 
@@ -267,9 +287,9 @@ impl Registry {
     ///
     /// Where a bound is reached.
     pub fn create_channel(&mut self, topic: &str, channel: &str) -> Result<(), Full> {
-        self.check_room(self.find(topic), Some(channel))?;
-        let topic_id = self.open_topic(topic);
-        self.open_channel(topic_id, channel);
+        self.check_room(self.find(topic), Some(channel), None)?;
+        let topic_id = self.open_topic(topic, None);
+        self.open_channel(topic_id, channel, None);
         Ok(())
     }
 
@@ -289,8 +309,7 @@ impl Registry {
     /// Forgets a channel with its registrations. Whether it was known.
     pub fn delete_channel(&mut self, topic: &str, channel: &str) -> bool {
         let Some(topic_id) = self.find(topic) else { return false };
-        let removed = self.topics.at_mut(topic_id).remove_channel(channel);
-        self.channel_count -= usize::from(removed);
+        let removed = self.remove_channel(topic_id, channel);
         self.revision += u64::from(removed);
         removed
     }
@@ -313,13 +332,21 @@ impl Registry {
         self.names.find(hash, |&id| *self.topics.at(id).name == *topic).copied()
     }
 
-    /// Whether the names that are new would fit.
-    fn check_room(&self, known: Option<u32>, channel: Option<&str>) -> Result<(), Full> {
+    /// Whether the names that are new would fit, and are not too many of that peer's address.
+    fn check_room(
+        &self,
+        known: Option<u32>,
+        channel: Option<&str>,
+        address: Option<&str>,
+    ) -> Result<(), Full> {
         let topic = known.map(|id| self.topics.at(id));
         let new_channel = channel.is_some_and(|channel| !topic.is_some_and(|t| t.has_channel(channel)));
         let new_names = usize::from(topic.is_none()) + usize::from(new_channel);
         if self.topics.len() + self.channel_count + new_names > NAMES_MAX {
             return Err(Full::Names);
+        }
+        if new_names > 0 && address.is_some_and(|address| !self.quotas.has_room(address, new_names)) {
+            return Err(Full::NamesOfAddress);
         }
         if new_channel && topic.is_some_and(|t| t.channels().len() >= CHANNELS_PER_TOPIC_MAX) {
             return Err(Full::ChannelsOfTopic);
@@ -327,25 +354,36 @@ impl Registry {
         Ok(())
     }
 
-    /// The topic of that name, made if it is new.
-    fn open_topic(&mut self, name: &str) -> u32 {
+    /// The topic of that name; if it is new, it is made, by the peer of that address or by nobody.
+    fn open_topic(&mut self, name: &str, address: Option<&str>) -> u32 {
         if let Some(id) = self.find(name) {
             return id;
         }
-        let id = self.topics.insert(Topic::new(name));
+        let maker = self.maker(address);
+        let id = self.topics.insert(Topic::new(name, maker));
         let (topics, hasher) = (&self.topics, &self.hasher);
         self.names.insert_unique(hasher.hash_one(name), id, |&id| hasher.hash_one(&*topics.at(id).name));
         self.revision += 1;
         id
     }
 
-    fn open_channel(&mut self, topic_id: u32, name: &str) -> &mut topic::Channel {
-        let topic = self.topics.at_mut(topic_id);
-        if !topic.has_channel(name) {
-            self.channel_count += 1;
-            self.revision += 1;
-        }
-        topic.open_channel(name)
+    fn open_channel(&mut self, topic_id: u32, name: &str, address: Option<&str>) -> &mut topic::Channel {
+        let is_new = !self.topics.at(topic_id).has_channel(name);
+        let maker = if is_new { self.maker(address) } else { Maker::NOBODY };
+        self.channel_count += usize::from(is_new);
+        self.revision += u64::from(is_new);
+        self.topics.at_mut(topic_id).open_channel(name, maker)
+    }
+
+    fn maker(&mut self, address: Option<&str>) -> Maker {
+        address.map_or(Maker::NOBODY, |address| self.quotas.charge(address))
+    }
+
+    fn remove_channel(&mut self, topic_id: u32, channel: &str) -> bool {
+        let Some(removed) = self.topics.at_mut(topic_id).remove_channel(channel) else { return false };
+        self.quotas.release(removed.maker);
+        self.channel_count -= 1;
+        true
     }
 
     /// Takes a registrant out of a topic and its channels, and drops the ephemeral names this leaves without
@@ -358,7 +396,8 @@ impl Registry {
             |channel| ended(Registration::channel(&name, channel)),
             |channel| channel.registrants.is_empty() && is_ephemeral(&channel.name),
         );
-        self.channel_count -= dropped;
+        self.channel_count -= dropped.len();
+        dropped.into_iter().for_each(|maker| self.quotas.release(maker));
         topic.clear_tombstone(id);
         if topic.registrants.remove(id) {
             ended(Registration::topic(&name));
@@ -376,6 +415,8 @@ impl Registry {
         }
         if let Some(topic) = self.topics.remove(topic_id) {
             self.channel_count -= topic.channels().len();
+            self.quotas.release(topic.maker);
+            topic.channels().iter().for_each(|channel| self.quotas.release(channel.maker));
         }
         self.revision += 1;
     }

@@ -11,7 +11,7 @@
 use nsq_protocol::names::validate;
 
 use crate::identify::{self, BodyError};
-use crate::limits::{IDENTIFY_SIZE_MAX, LINE_SIZE_MAX};
+use crate::limits::{IDENTIFY_SIZE_MAX, IDENTIFY_TEXT_SIZE_MAX, LINE_SIZE_MAX};
 use crate::registry::Announcement;
 
 /// The four bytes that open a connection.
@@ -64,8 +64,6 @@ pub enum Fatal<'a> {
     BodyTooBig,
     /// IDENTIFY's body cannot be used.
     BadBody(BodyError),
-    /// A bound of the registry is reached.
-    Full(crate::registry::Full),
 }
 
 impl Fatal<'_> {
@@ -88,7 +86,9 @@ impl Fatal<'_> {
             Self::BodyTooBig => b"E_BAD_BODY IDENTIFY body too big".to_vec(),
             Self::BadBody(BodyError::Json) => b"E_BAD_BODY IDENTIFY failed to decode JSON body".to_vec(),
             Self::BadBody(BodyError::MissingFields) => b"E_BAD_BODY IDENTIFY missing fields".to_vec(),
-            Self::Full(full) => format!("E_INVALID REGISTER {full}").into_bytes(),
+            Self::BadBody(BodyError::TextTooLong) => {
+                format!("E_BAD_BODY IDENTIFY field longer than {IDENTIFY_TEXT_SIZE_MAX} bytes").into_bytes()
+            }
         }
     }
 }

@@ -10,13 +10,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nsq_flags::{error, format_duration, info, warn};
+use nsq_flags::{error, format_duration, info, rate_limited, warn};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::{LINGER_MS_MAX, LINGER_SIZE_MAX, READ_SIZE_MAX};
-use crate::registry::{Category, RegistrantId, Registration};
+use crate::limits::{COMMANDS_PER_TURN_MAX, HANDSHAKE_MS_MAX, LINGER_MS_MAX, LINGER_SIZE_MAX, READ_SIZE_MAX};
+use crate::registry::{Category, Full, RegistrantId, Registration};
 use crate::session::{Fatal, Session, Step};
 use crate::shared::Shared;
 
@@ -43,18 +43,38 @@ async fn peer(stream: TcpStream, remote: SocketAddr, _room: OwnedSemaphorePermit
     info!("TCP: new client({remote})");
     shared.metrics.connections.add_one();
     shared.metrics.connections_accepted.add_one();
-    let mut peer = Peer { session: Session::new(), unread: Vec::new(), registrant: None, remote, shared };
-    if let Err(error) = converse(&stream, &mut peer).await {
+    let mut peer = Peer {
+        session: Session::new(),
+        unread: Vec::new(),
+        is_interrupted: false,
+        registrant: None,
+        remote,
+        shared,
+    };
+    if let Err(error) = serve_peer(&stream, &mut peer).await {
         error!("client({remote}) - {error}");
     }
     peer.leave();
 }
 
-/// Reads, executes and answers, until either side is done.
-async fn converse(stream: &TcpStream, peer: &mut Peer) -> io::Result<()> {
+async fn serve_peer(stream: &TcpStream, peer: &mut Peer) -> io::Result<()> {
+    // On the heap, so that it adds nothing to the tasks of idle connections.
+    let handshake = Box::pin(converse(stream, peer, true));
+    match timeout(Duration::from_millis(HANDSHAKE_MS_MAX), handshake).await {
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no IDENTIFY in time")),
+        Ok(Ok(true)) => converse(stream, peer, false).await.map(drop),
+        Ok(ended) => ended.map(drop),
+    }
+}
+
+/// Reads, executes and answers, until either side is done or, in the handshake, the peer has introduced itself.
+/// Whether that is so.
+async fn converse(stream: &TcpStream, peer: &mut Peer, is_handshake: bool) -> io::Result<bool> {
     let mut answers = Vec::new();
     loop {
-        stream.readable().await?;
+        if !peer.is_interrupted {
+            stream.readable().await?;
+        }
         let turn = match peer.turn(stream, &mut answers) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             turn => turn?,
@@ -65,12 +85,13 @@ async fn converse(stream: &TcpStream, peer: &mut Peer) -> io::Result<()> {
             answers = Vec::new();
         }
         match turn {
-            // There may be more to read: let the others have their turn first.
+            Turn::More if is_handshake && peer.registrant.is_some() => return Ok(true),
+            // There may be more to read or to execute: let the others have their turn first.
             Turn::More => tokio::task::yield_now().await,
             Turn::Ended => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "EOF")),
             Turn::Refused => {
                 let _ = timeout(Duration::from_millis(LINGER_MS_MAX), linger(stream)).await;
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -133,16 +154,22 @@ enum Turn {
 /// A connection's state between two reads.
 struct Peer {
     session: Session,
-    /// The beginning of a command; bounded by the session.
+    /// The beginning of a command, and the commands before it that had no turn yet; bounded by the session and one
+    /// read.
     unread: Vec<u8>,
+    /// There may be whole commands in `unread`.
+    is_interrupted: bool,
     registrant: Option<RegistrantId>,
     remote: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Peer {
-    /// Reads once and executes every command that is complete.
+    /// Reads once, unless there is something to do already, and executes what is complete, to the bound of a turn.
     fn turn(&mut self, stream: &TcpStream, answers: &mut Vec<u8>) -> io::Result<Turn> {
+        if self.is_interrupted {
+            return Ok(self.read(&[], answers));
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let size = stream.try_read(scratch)?;
             if size == 0 {
@@ -174,7 +201,8 @@ impl Peer {
     /// How many bytes were taken, and what follows.
     fn execute_all(&mut self, input: &[u8], answers: &mut Vec<u8>) -> (usize, Turn) {
         let mut taken = 0;
-        loop {
+        self.is_interrupted = false;
+        for _ in 0..COMMANDS_PER_TURN_MAX {
             let (size, step) = self.session.next(&input[taken..]);
             taken += size;
             let result = match step {
@@ -186,6 +214,8 @@ impl Peer {
                 return (taken, self.refuse(fatal, answers));
             }
         }
+        self.is_interrupted = taken < input.len();
+        (taken, Turn::More)
     }
 
     fn execute<'a>(&mut self, step: Step<'a>, answers: &mut Vec<u8>) -> Result<(), Fatal<'a>> {
@@ -201,7 +231,13 @@ impl Peer {
                 push_answer(answers, &self.shared.identify_reply);
                 return Ok(());
             }
-            Step::Register(topic, channel) => self.register(topic, channel)?,
+            Step::Register(topic, channel) => {
+                let Some(id) = self.registrant else { return Err(Fatal::NotIdentified) };
+                if let Err(full) = self.register(id, topic, channel) {
+                    push_answer(answers, format!("E_INVALID REGISTER {full}").as_bytes());
+                    return Ok(());
+                }
+            }
             Step::Unregister(topic, channel) => self.unregister(topic, channel),
         }
         push_answer(answers, b"OK");
@@ -231,10 +267,23 @@ impl Peer {
         self.log_register(Registration { category: Category::Client, key: "", subkey: "" });
     }
 
-    fn register<'a>(&self, topic: &'a str, channel: Option<&'a str>) -> Result<(), Fatal<'a>> {
+    /// A refusal is no reason to end the connection: that would take all its other registrations from consumers, and
+    /// nsqd would come back and meet the same bound.
+    fn register(&self, id: RegistrantId, topic: &str, channel: Option<&str>) -> Result<(), Full> {
+        let added = match self.shared.registry().register(id, topic, channel) {
+            Ok(added) => added,
+            Err(full) => {
+                self.shared.metrics.register_refusals.add_one();
+                rate_limited!(
+                    warn,
+                    self.remote.ip(),
+                    "client({}) REGISTER {topic} refused: {full}",
+                    self.remote
+                );
+                return Err(full);
+            }
+        };
         self.shared.metrics.registers.add_one();
-        let Some(id) = self.registrant else { return Err(Fatal::NotIdentified) };
-        let added = self.shared.registry().register(id, topic, channel).map_err(Fatal::Full)?;
         if let (true, Some(channel)) = (added.channel, channel) {
             self.log_register(Registration::channel(topic, channel));
         }
@@ -267,9 +316,18 @@ impl Peer {
         let text = fatal.text();
         match fatal {
             Fatal::BadMagic(magic) => {
-                error!("client({}) bad protocol magic '{}'", self.remote, magic.escape_ascii());
+                let magic = magic.escape_ascii();
+                rate_limited!(
+                    error,
+                    self.remote.ip(),
+                    "client({}) bad protocol magic '{magic}'",
+                    self.remote
+                );
             }
-            _ => error!("[{}] - {}", self.remote, String::from_utf8_lossy(&text)),
+            _ => {
+                let text = String::from_utf8_lossy(&text);
+                rate_limited!(error, self.remote.ip(), "[{}] - {text}", self.remote);
+            }
         }
         push_answer(answers, &text);
         Turn::Refused
@@ -298,4 +356,76 @@ fn push_answer(answers: &mut Vec<u8>, payload: &[u8]) {
     let size = u32::try_from(payload.len()).expect("invariant: answers are bounded far below 4 GiB");
     answers.extend_from_slice(&size.to_be_bytes());
     answers.extend_from_slice(payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::registry::{Lifetimes, Registry};
+
+    const IDENTIFY: &str = r#"{"broadcast_address":"h","tcp_port":1,"http_port":2,"version":"v"}"#;
+
+    fn peer() -> Peer {
+        let registry = Registry::new(Lifetimes { inactive_ns: i64::MAX, tombstone_ns: 0 });
+        Peer {
+            session: Session::new(),
+            unread: Vec::new(),
+            is_interrupted: false,
+            registrant: None,
+            remote: "10.0.0.1:5".parse().unwrap(),
+            shared: Arc::new(Shared::new(registry, Clock::start(), b"{}".to_vec())),
+        }
+    }
+
+    fn identify() -> Vec<u8> {
+        [b"  V1IDENTIFY\n", &(IDENTIFY.len() as u32).to_be_bytes()[..], IDENTIFY.as_bytes()].concat()
+    }
+
+    #[test]
+    fn a_turn_is_bounded_and_nothing_is_left_undone() {
+        let (mut peer, mut answers) = (peer(), Vec::new());
+        peer.read(&[identify(), b"UNREGISTER t\n".repeat(1_000)].concat(), &mut answers);
+        let ok = [0, 0, 0, 2, b'O', b'K'];
+        let count = |answers: &[u8]| answers.windows(6).filter(|window| *window == ok).count();
+        assert!(count(&answers) <= COMMANDS_PER_TURN_MAX && peer.is_interrupted);
+        for _ in 0..1_000 / COMMANDS_PER_TURN_MAX {
+            peer.read(&[], &mut answers);
+        }
+        assert_eq!(count(&answers), 1_000);
+        assert!(!peer.is_interrupted && peer.unread.is_empty());
+    }
+
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_introduce_itself_is_closed() {
+        for said in [&b""[..], b"  V1", b"  V1PING\n"] {
+            let (mut client, stream) = connection().await;
+            client.write_all(said).await.unwrap();
+            let error = serve_peer(&stream, &mut peer()).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_introduced_itself_may_be_silent() {
+        let (mut client, stream) = connection().await;
+        client.write_all(&identify()).await.unwrap();
+        let mut peer = peer();
+        tokio::select! {
+            ended = serve_peer(&stream, &mut peer) => panic!("{ended:?}"),
+            () = sleep(Duration::from_secs(24 * 3600)) => {}
+        }
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [0, 0, 0, 2, b'{', b'}']);
+    }
 }

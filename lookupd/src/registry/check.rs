@@ -1,7 +1,8 @@
 //! Everything that must hold between the tables of the registry.
 
-use super::Registry;
 use super::registrant::Origin;
+use super::topic::Topic;
+use super::{Registry, quota};
 
 impl Registry {
     /// Walks all invariants.
@@ -15,6 +16,12 @@ impl Registry {
         assert_eq!(self.channel_count, channels);
         let remembered = self.registrants.iter().filter(|(_, r)| r.is_remembered()).count();
         assert_eq!(self.remembered_count, remembered);
+        let is_made = |maker: quota::Maker| usize::from(maker.is_somebody());
+        let made = |topic: &Topic| {
+            is_made(topic.maker)
+                + topic.channels().iter().map(|channel| is_made(channel.maker)).sum::<usize>()
+        };
+        assert_eq!(self.quotas.total(), self.topics.iter().map(|(_, topic)| made(topic)).sum::<usize>());
         self.check_topics();
         self.check_registrants();
     }

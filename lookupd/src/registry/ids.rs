@@ -1,39 +1,30 @@
 //! Small integers in place of names and pointers: a table that hands them out, and sorted sets of them.
 
-/// Values under dense ids. A freed id is given out again, so holders must let go of it first.
+/// Values under dense ids of four bytes. A freed id is given out again, so holders must let go of it first.
 #[derive(Debug)]
-pub(super) struct Slab<T> {
-    slots: Vec<Option<T>>,
-    free: Vec<u32>,
+pub(super) struct Slab<T>(slab::Slab<T>);
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self(slab::Slab::new())
+    }
 }
 
 impl<T> Slab<T> {
-    pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
-    }
-
     pub(super) fn insert(&mut self, value: T) -> u32 {
-        if let Some(id) = self.free.pop() {
-            self.slots[id as usize] = Some(value);
-            return id;
-        }
-        let id = u32::try_from(self.slots.len()).expect("invariant: names and connections are below 2^32");
-        self.slots.push(Some(value));
-        id
+        u32::try_from(self.0.insert(value)).expect("invariant: names and connections are below 2^32")
     }
 
     pub(super) fn remove(&mut self, id: u32) -> Option<T> {
-        let value = self.slots.get_mut(id as usize)?.take()?;
-        self.free.push(id);
-        Some(value)
+        self.0.try_remove(id as usize)
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&T> {
-        self.slots.get(id as usize)?.as_ref()
+        self.0.get(id as usize)
     }
 
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.slots.get_mut(id as usize)?.as_mut()
+        self.0.get_mut(id as usize)
     }
 
     /// For ids that the registry itself keeps.
@@ -48,17 +39,17 @@ impl<T> Slab<T> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         // Ids fit u32, see `insert`.
-        self.slots.iter().enumerate().filter_map(|(id, slot)| Some((id as u32, slot.as_ref()?)))
+        self.0.iter().map(|(id, value)| (id as u32, value))
     }
 
     /// The first value at or behind `id`.
     pub(super) fn next_from(&self, id: u32) -> Option<(u32, &T)> {
-        let tail = self.slots.get(id as usize..)?;
-        tail.iter().zip(id..).find_map(|(slot, id)| Some((id, slot.as_ref()?)))
+        let end = u32::try_from(self.0.capacity()).unwrap_or(u32::MAX);
+        (id..end).find_map(|id| Some((id, self.get(id)?)))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.0.len()
     }
 }
 
@@ -111,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_slab_gives_freed_ids_out_again() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::default();
         let ids = ["a", "b", "c"].map(|v| slab.insert(v));
         assert_eq!(ids, [0, 1, 2]);
         assert_eq!(slab.remove(1), Some("b"));

@@ -97,6 +97,11 @@ impl Registrant {
         }
     }
 
+    /// The address of its connection, without the port.
+    pub(super) fn address(&self) -> &str {
+        self.remote_address.rsplit_once(':').map_or(&self.remote_address, |(host, _)| host)
+    }
+
     /// Whether it was heard of within the last `timeout_ns`. A negative time-out hides everybody, as in NSQ.
     pub(super) fn is_active(&self, now_ns: i64, timeout_ns: i64) -> bool {
         now_ns.saturating_sub(self.last_seen_ns) <= timeout_ns

@@ -453,6 +453,41 @@ fn a_topic_takes_so_many_channels_and_says_so() {
     registry.check();
 }
 
+#[test]
+fn one_address_cannot_use_up_the_names_of_all() {
+    let mut registry = Registry::new(LIFETIMES);
+    let greedy = [5, 6].map(|port| registry.identify(announcement(1), &format!("10.0.0.1:{port}"), 0));
+    for i in 0..NAMES_PER_ADDRESS_MAX {
+        registry.register(greedy[i % 2], &format!("t{i}"), None).unwrap();
+    }
+    assert_eq!(registry.register(greedy[0], "new", None), Err(Full::NamesOfAddress));
+    assert_eq!(registry.register(greedy[1], "t0", Some("new")), Err(Full::NamesOfAddress));
+    assert!(registry.register(greedy[1], "t0", None).is_ok(), "what is there already costs nothing");
+
+    let modest = registry.identify(announcement(2), "10.0.0.2:5", 0);
+    assert!(registry.register(modest, "mine", Some("c")).is_ok());
+    assert!(registry.create_topic("the operator's").is_ok());
+    assert!(registry.register(greedy[0], "mine", Some("c")).is_ok(), "somebody else has made it");
+
+    registry.disconnect(greedy[0], |_| ());
+    assert_eq!(registry.register(greedy[1], "new", None), Err(Full::NamesOfAddress), "names stay");
+    registry.delete_topic("t0", |_| ());
+    assert!(registry.register(greedy[1], "new", None).is_ok(), "until they are deleted");
+    registry.check();
+}
+
+#[test]
+fn a_bystander_changes_nothing_by_unregistering() {
+    let (mut registry, _) = one_producer();
+    registry.create_channel("t", "of nobody").unwrap();
+    let bystander = registry.identify(announcement(2), "10.0.0.2:5", 0);
+    let revision = registry.revision();
+    registry.unregister_topic(bystander, "t", |ended| panic!("{ended}"));
+    assert!(!registry.unregister_channel(bystander, "t", "c"));
+    assert_eq!(registry.revision(), revision, "so nothing is saved either");
+    assert_eq!(producers(&registry, "t", 0), ["h1"]);
+}
+
 // -- remembered -----------------------------------------------------------------------------------
 
 /// `one_producer` after a restart at time 0.

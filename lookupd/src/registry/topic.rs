@@ -1,6 +1,7 @@
 //! What is registered: topics, their channels, and who announces them.
 
 use super::ids::IdSet;
+use super::quota::Maker;
 
 /// Hides one registrant of one topic from `/lookup`, so that consumers stay away while it is being deleted
 /// there.
@@ -21,6 +22,7 @@ pub(super) struct Topic {
     tombstones: Vec<(u32, Tombstone)>,
     /// Sorted by name.
     channels: Vec<Channel>,
+    pub(super) maker: Maker,
 }
 
 /// A known channel.
@@ -28,15 +30,17 @@ pub(super) struct Topic {
 pub(super) struct Channel {
     pub(super) name: Box<str>,
     pub(super) registrants: IdSet,
+    pub(super) maker: Maker,
 }
 
 impl Topic {
-    pub(super) fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str, maker: Maker) -> Self {
         Self {
             name: name.into(),
             registrants: IdSet::default(),
             tombstones: Vec::new(),
             channels: Vec::new(),
+            maker,
         }
     }
 
@@ -53,41 +57,45 @@ impl Topic {
         self.place(name).is_ok()
     }
 
-    /// The channel of that name, made if it is new.
-    pub(super) fn open_channel(&mut self, name: &str) -> &mut Channel {
+    /// The channel of that name; if it is new, it is made by `maker`.
+    pub(super) fn open_channel(&mut self, name: &str, maker: Maker) -> &mut Channel {
         let place = match self.place(name) {
             Ok(place) => place,
             Err(place) => {
-                self.channels.insert(place, Channel { name: name.into(), registrants: IdSet::default() });
+                self.channels
+                    .insert(place, Channel { name: name.into(), registrants: IdSet::default(), maker });
                 place
             }
         };
         &mut self.channels[place]
     }
 
-    pub(super) fn remove_channel(&mut self, name: &str) -> bool {
-        let Ok(place) = self.place(name) else { return false };
-        self.channels.remove(place);
-        true
+    pub(super) fn remove_channel(&mut self, name: &str) -> Option<Channel> {
+        let place = self.place(name).ok()?;
+        Some(self.channels.remove(place))
     }
 
     /// Takes a registrant out of all channels, calling `left` with each, and drops those which `ends` says end
-    /// with it. How many were dropped.
+    /// with it. The makers of those that were dropped.
     pub(super) fn leave_channels(
         &mut self,
         id: u32,
         mut left: impl FnMut(&str),
         ends: impl Fn(&Channel) -> bool,
-    ) -> usize {
-        let before = self.channels.len();
+    ) -> Vec<Maker> {
+        let mut dropped = Vec::new();
         self.channels.retain_mut(|channel| {
             let was_there = channel.registrants.remove(id);
             if was_there {
                 left(&channel.name);
             }
-            !(was_there && ends(channel))
+            let ends = was_there && ends(channel);
+            if ends {
+                dropped.push(channel.maker);
+            }
+            !ends
         });
-        before - self.channels.len()
+        dropped
     }
 
     pub(super) fn tombstone(&self, id: u32) -> Option<Tombstone> {

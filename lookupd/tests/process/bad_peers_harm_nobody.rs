@@ -110,3 +110,23 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     let told = log.lines().map_while(Result::ok).filter(|line| line.contains("pinged")).count();
     assert!(told < 25_000, "the rest was dropped");
 }
+
+#[test]
+fn who_meets_a_bound_keeps_its_registrations() {
+    const CHANNELS_MAX: usize = 1 << 16;
+    let daemon = Daemon::start(&[]);
+    let mut peer = daemon.peer("good");
+    assert_eq!(peer.ask("REGISTER other"), "OK");
+    for some in 0..64 {
+        let lines: String =
+            (0..CHANNELS_MAX / 64).map(|i| format!("REGISTER t c{some:02}.{i:04}\n")).collect();
+        peer.send(lines.as_bytes());
+        (0..CHANNELS_MAX / 64).for_each(|_| assert_eq!(peer.answer().unwrap(), "OK"));
+    }
+    assert_eq!(peer.ask("REGISTER t d"), "E_INVALID REGISTER more than 65536 channels of one topic");
+    assert_eq!(daemon.http("POST", "/channel/create?topic=t&channel=d").0, 507);
+    assert_eq!(peer.ask("REGISTER u d"), "OK");
+    assert_eq!(daemon.producers("other"), ["good"]);
+    let (_, metrics) = daemon.http("GET", "/metrics");
+    assert!(metrics.contains("\nnsqlookupd_registers_refused_total 1\n"), "{metrics}");
+}
