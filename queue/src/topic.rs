@@ -101,11 +101,17 @@ impl Topic {
         if let Err(place) = self.cores.binary_search(&channel.core) {
             self.cores.insert(place, channel.core);
         }
-        self.channels.push(channel);
+        let place = self.channels.partition_point(|other| other.id < channel.id);
+        self.channels.insert(place, channel);
+    }
+
+    /// Its place, for what comes with every turn of every channel.
+    pub(crate) fn place_of(&self, id: ChannelId) -> Option<usize> {
+        self.channels.binary_search_by_key(&id, |channel| channel.id).ok()
     }
 
     pub(crate) fn remove_channel(&mut self, id: ChannelId) -> Option<TopicChannel> {
-        let index = self.channels.iter().position(|channel| channel.id == id)?;
+        let index = self.place_of(id)?;
         let channel = self.channels.remove(index);
         if !self.channels.iter().any(|other| other.core == channel.core) {
             self.cores.retain(|&core| core != channel.core);

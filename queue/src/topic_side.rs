@@ -127,7 +127,7 @@ impl TopicSide {
             | QueueRecord::ChannelEmptied { channel, .. } => channel,
             _ => return,
         };
-        if topic.channels.iter().any(|other| other.id == channel) {
+        if topic.place_of(channel).is_some() {
             topic.record(record, out);
         }
     }

@@ -509,3 +509,27 @@ fn a_fact_is_never_refused_however_much_waits() {
     rig.start().unwrap();
     assert_eq!(rig.log().state().topic(TOPIC).unwrap().wanted_from(), 1000);
 }
+
+#[test]
+fn one_message_that_waits_keeps_its_own_segment_and_no_other() {
+    let mut rig = with_channel(Durability::Sync);
+    rig.publish(TOPIC, &[100]).unwrap();
+    rig.settle();
+    // Ten times the files that may stay: the one with the message, the active one, two spares, the reserve.
+    for i in 1..2000u64 {
+        rig.publish(TOPIC, &[3000]).unwrap();
+        rig.settle();
+        if i % 20 == 0 {
+            rig.finish(TOPIC, CHANNEL, i - 19, i + 1).unwrap();
+        }
+        rig.now += 2_000_000;
+    }
+    rig.wait_ms(300);
+    assert!(rig.log().stats().frame_bytes > 4 << 20);
+    let segments = segment_paths(&rig.disk).len();
+    assert!(segments <= 3, "{segments} segments for one message");
+    rig.stop();
+    rig.start().unwrap();
+    rig.verify(true);
+    assert!(rig.promises[&TOPIC].released.contains(&0));
+}

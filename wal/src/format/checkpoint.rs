@@ -1,6 +1,6 @@
 //! A checkpoint: the whole [`State`] as bytes. The parts of several frames are joined before decoding.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use rangemap::RangeSet;
 
@@ -47,7 +47,7 @@ fn put_topic(out: &mut Vec<u8>, topic: &TopicState) {
         put_channel(out, channel);
     }
     put_len(out, topic.runs.len());
-    for run in &topic.runs {
+    for run in topic.runs.values() {
         for field in [run.first_seq, run.count, run.segment, run.offset, run.len] {
             put_u64(out, field);
         }
@@ -91,7 +91,7 @@ pub fn decode(bytes: &[u8]) -> Option<State> {
     for _ in 0..r.u32()? {
         let id = TopicId(r.u32()?);
         let topic = topic(&mut r)?;
-        for run in &topic.runs {
+        for run in topic.runs.values() {
             // A run in a segment outside the manifest would be a hole that nobody reports.
             state.segments.get_mut(&run.segment)?.run_count += 1;
         }
@@ -119,14 +119,14 @@ fn topic(r: &mut Reader<'_>) -> Option<TopicState> {
     Some(topic)
 }
 
-fn runs(r: &mut Reader<'_>) -> Option<VecDeque<Run>> {
-    let mut runs = VecDeque::new();
+fn runs(r: &mut Reader<'_>) -> Option<BTreeMap<u64, Run>> {
+    let mut runs = BTreeMap::new();
     for _ in 0..r.u32()? {
         let run =
             Run { first_seq: r.u64()?, count: r.u64()?, segment: r.u64()?, offset: r.u64()?, len: r.u64()? };
         run.first_seq.checked_add(run.count)?;
         run.offset.checked_add(run.len)?;
-        runs.push_back(run);
+        runs.insert(run.first_seq, run);
     }
     Some(runs)
 }

@@ -1,6 +1,7 @@
 //! What is durable of a channel.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rangemap::RangeSet;
 
@@ -62,6 +63,13 @@ impl ChannelState {
     /// True if `seq` is finished.
     pub fn is_finished(&self, seq: u64) -> bool {
         seq < self.watermark || self.finished.contains(&seq)
+    }
+
+    /// True if all of `seqs` are finished.
+    pub(crate) fn has_finished(&self, seqs: &Range<u64>) -> bool {
+        let start = seqs.start.max(self.watermark);
+        // Ranges that touch are one: what is finished as a whole lies in a single range.
+        start >= seqs.end || self.finished.get(&start).is_some_and(|range| range.end >= seqs.end)
     }
 
     pub(crate) fn finish(&mut self, start: u64, end: u64) {

@@ -84,14 +84,14 @@ impl State {
     pub(crate) fn apply(&mut self, record: &RecordView<'_>, place: Place) -> Applied {
         let mut freed = false;
         match *record {
-            RecordView::Publish(view) => freed = self.publish(&view.fields, place),
+            RecordView::Publish(view) => self.publish(&view.fields, place),
             RecordView::TopicCreated { topic, name } => {
                 self.next_topic_id = self.next_topic_id.max(topic.0.saturating_add(1));
                 self.topics.entry(topic).or_insert_with(|| TopicState::new(name));
             }
             RecordView::TopicDeleted { topic } => {
                 if let Some(gone) = self.topics.remove(&topic) {
-                    gone.runs.iter().for_each(|run| freed |= release(&mut self.segments, run));
+                    gone.runs.values().for_each(|run| freed |= release(&mut self.segments, run));
                 }
             }
             RecordView::IdReservation { until } => {
@@ -112,23 +112,19 @@ impl State {
             | RecordView::Requeue { topic, .. } => {
                 // A topic that is gone: the fact came late.
                 if let Some(state) = self.topics.get_mut(&topic) {
-                    state.apply(record);
-                    state.drop_unwanted(|run| freed |= release(&mut self.segments, run));
+                    state.apply(record, |run| freed |= release(&mut self.segments, run));
                 }
             }
         }
         if freed { Applied::Freed } else { Applied::Plain }
     }
 
-    fn publish(&mut self, fields: &PublishFields, place: Place) -> bool {
+    fn publish(&mut self, fields: &PublishFields, place: Place) {
         self.next_id = self.next_id.max(id_sequence(fields.first_id) + u64::from(fields.count));
-        let Some(topic) = self.topics.get_mut(&fields.topic) else { return false };
+        let Some(topic) = self.topics.get_mut(&fields.topic) else { return };
         if topic.publish(fields, place) {
             self.segments.entry(place.segment).or_default().run_count += 1;
         }
-        let mut freed = false;
-        topic.drop_unwanted(|run| freed |= release(&mut self.segments, run));
-        freed
     }
 
     /// A segment begins.
@@ -141,7 +137,7 @@ impl State {
         self.segments.remove(&segment);
         let mut lost = Vec::new();
         for (id, topic) in &mut self.topics {
-            topic.runs.retain(|run| {
+            topic.runs.retain(|_, run| {
                 if run.segment == segment {
                     lost.push((*id, run.first_seq, run.end_seq()));
                 }
@@ -156,7 +152,7 @@ impl State {
         let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
         for topic in self.topics.values() {
             topic.check();
-            for run in &topic.runs {
+            for run in topic.runs.values() {
                 *counts.entry(run.segment).or_default() += 1;
             }
         }

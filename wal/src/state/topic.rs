@@ -1,6 +1,7 @@
 //! What is durable of a topic, and where its messages are.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::{ChannelState, Place, Requeued};
 use crate::ChannelId;
@@ -29,8 +30,8 @@ impl Run {
     }
 }
 
-/// A topic. It wants every message from the lowest watermark of its channels on, and with no channel, or paused,
-/// from its floor on.
+/// A topic. It wants every message that one of its channels has not finished, and with no channel, or paused, every
+/// message from its floor on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicState {
     pub(crate) name: String,
@@ -39,9 +40,22 @@ pub struct TopicState {
     pub(crate) next_seq: u64,
     pub(crate) next_channel_id: u32,
     pub(crate) channels: BTreeMap<ChannelId, ChannelState>,
-    pub(crate) runs: VecDeque<Run>,
+    /// By first sequence.
+    pub(crate) runs: BTreeMap<u64, Run>,
     /// Messages published with a delay: sequence to due time.
     pub(crate) deferred: BTreeMap<u64, i64>,
+    behind: Behind,
+}
+
+/// A channel that was found behind the others, so that it is asked first: with a thousand channels the question
+/// who wants a run is one look instead of a thousand. Says nothing about the topic, so any two are equal.
+#[derive(Clone, Copy, Debug, Default, Eq)]
+struct Behind(Option<ChannelId>);
+
+impl PartialEq for Behind {
+    fn eq(&self, _: &Behind) -> bool {
+        true
+    }
 }
 
 /// An exception that a channel must be restored with.
@@ -64,8 +78,9 @@ impl TopicState {
             next_seq: 0,
             next_channel_id: 0,
             channels: BTreeMap::new(),
-            runs: VecDeque::new(),
+            runs: BTreeMap::new(),
             deferred: BTreeMap::new(),
+            behind: Behind::default(),
         }
     }
 
@@ -96,7 +111,7 @@ impl TopicState {
 
     /// Where its messages are, in order of sequence.
     pub fn runs(&self) -> impl Iterator<Item = &Run> {
-        self.runs.iter()
+        self.runs.values()
     }
 
     /// Messages published with a delay that somebody may still want: sequence, and due time on the wall clock.
@@ -132,16 +147,28 @@ impl TopicState {
         }
     }
 
+    /// True if somebody wants a message of `seqs`; never again true once it was false.
+    pub(crate) fn is_wanted(&self, seqs: Range<u64>) -> bool {
+        let waits = (self.paused || self.channels.is_empty()) && seqs.end > self.floor;
+        waits || self.wanted_by(&seqs).is_some()
+    }
+
+    /// A channel that has not finished all of `seqs`: the one that was last found behind, if it still is.
+    fn wanted_by(&self, seqs: &Range<u64>) -> Option<ChannelId> {
+        let behind = |id: &ChannelId| self.channels.get(id).is_some_and(|c| !c.has_finished(seqs));
+        let channels = self.channels.iter();
+        let search = || channels.clone().find(|(_, c)| !c.has_finished(seqs)).map(|(id, _)| *id);
+        self.behind.0.filter(behind).or_else(search)
+    }
+
     /// The run that holds `seq`.
     pub(crate) fn run_of(&self, seq: u64) -> Option<&Run> {
-        let index = self.runs.partition_point(|run| run.end_seq() <= seq);
-        self.runs.get(index).filter(|run| run.first_seq <= seq)
+        self.runs.range(..=seq).next_back().map(|(_, run)| run).filter(|run| seq < run.end_seq())
     }
 
     /// Start of the first run behind `seq`, or the end of the topic.
     pub(crate) fn next_run_after(&self, seq: u64) -> u64 {
-        let index = self.runs.partition_point(|run| run.first_seq <= seq);
-        self.runs.get(index).map_or(self.next_seq, |run| run.first_seq)
+        self.runs.range(seq.saturating_add(1)..).next().map_or(self.next_seq, |(first, _)| *first)
     }
 
     /// Adds messages; true if they began a new run.
@@ -153,7 +180,8 @@ impl TopicState {
             self.deferred.extend((fields.first_seq..end).map(|seq| (seq, due)));
         }
         let frame_end = place.offset + place.len;
-        if let Some(last) = self.runs.back_mut() {
+        if let Some(mut last) = self.runs.last_entry() {
+            let last = last.get_mut();
             if fields.first_seq < last.end_seq() {
                 // Cannot be: sequences rise. A log that says so is not extended, and not believed.
                 return false;
@@ -167,37 +195,44 @@ impl TopicState {
                 return false;
             }
         }
-        self.runs.push_back(Run {
+        let run = Run {
             first_seq: fields.first_seq,
             count: u64::from(fields.count),
             segment: place.segment,
             offset: place.offset,
             len: place.len,
-        });
+        };
+        self.runs.insert(run.first_seq, run);
         true
     }
 
-    /// Applies a record about this topic.
-    pub(crate) fn apply(&mut self, record: &RecordView<'_>) {
+    /// Applies a record about this topic, and forgets what nobody wants any more; `released` gets each run that
+    /// goes. A run goes wherever it lies: one message that is wanted keeps its own run, and no other.
+    pub(crate) fn apply(&mut self, record: &RecordView<'_>, mut released: impl FnMut(&Run)) {
         match *record {
             RecordView::TopicPaused { paused, floor, .. } => {
                 self.paused = paused;
                 self.floor = self.floor.max(floor);
+                self.drop_unwanted(0..u64::MAX, &mut released);
             }
             RecordView::TopicEmptied { from, to, .. } => {
                 self.floor = self.floor.max(to);
                 self.next_seq = self.next_seq.max(to);
                 self.channels.values_mut().for_each(|c| c.finish(from, to));
+                self.drop_unwanted(0..to, &mut released);
             }
             RecordView::ChannelCreated { channel, name, from, .. } => {
                 self.next_channel_id = self.next_channel_id.max(channel.0.saturating_add(1));
                 self.channels.entry(channel).or_insert_with(|| ChannelState::new(name, from));
+                // With a channel, what lies below all of them is nobody's.
+                self.drop_unwanted(0..from, &mut released);
             }
             RecordView::ChannelDeleted { channel, floor, .. } => {
                 self.channels.remove(&channel);
                 if self.channels.is_empty() {
                     self.floor = self.floor.max(floor);
                 }
+                self.drop_unwanted(0..u64::MAX, &mut released);
             }
             RecordView::ChannelPaused { channel, paused, .. } => {
                 if let Some(c) = self.channels.get_mut(&channel) {
@@ -208,16 +243,17 @@ impl TopicState {
                 if let Some(c) = self.channels.get_mut(&channel) {
                     c.finish_below(up_to);
                     self.next_seq = self.next_seq.max(up_to);
+                    self.drop_unwanted(0..up_to, &mut released);
                 }
             }
             RecordView::Finish { channel, ranges, .. } => {
-                if let Some(c) = self.channels.get_mut(&channel) {
-                    for (start, end) in ranges.iter() {
-                        c.finish(start, end);
-                        // A sequence that was finished was issued, even if its publish was lost with a
-                        // quarantined frame: it must not be issued again.
-                        self.next_seq = self.next_seq.max(end);
-                    }
+                for (start, end) in ranges.iter() {
+                    let Some(c) = self.channels.get_mut(&channel) else { return };
+                    c.finish(start, end);
+                    // A sequence that was finished was issued, even if its publish was lost with a quarantined
+                    // frame: it must not be issued again.
+                    self.next_seq = self.next_seq.max(end);
+                    self.drop_unwanted(start..end, &mut released);
                 }
             }
             RecordView::Requeue { channel, seq, attempts, due_at_ns, .. } => {
@@ -235,41 +271,41 @@ impl TopicState {
         }
     }
 
-    /// Forgets what nobody wants; `released` gets each run that goes.
-    pub(crate) fn drop_unwanted(&mut self, mut released: impl FnMut(&Run)) {
-        let Some(first) = self.runs.front() else {
-            if !self.deferred.is_empty() {
-                let wanted = self.wanted_from();
-                self.deferred = self.deferred.split_off(&wanted);
-            }
-            return;
-        };
-        let first_end = first.end_seq();
-        let wanted = self.wanted_from();
-        if wanted >= first_end {
-            while let Some(run) = self.runs.front().filter(|run| run.end_seq() <= wanted) {
-                released(run);
-                self.runs.pop_front();
+    /// Forgets what nobody wants of `seqs`.
+    fn drop_unwanted(&mut self, seqs: Range<u64>, released: &mut impl FnMut(&Run)) {
+        let mut at = self.runs.range(..=seqs.start).next_back().map_or(seqs.start, |(first, _)| *first);
+        while let Some((_, run)) = self.runs.range(at..).next().filter(|(first, _)| **first < seqs.end) {
+            let run = *run;
+            at = run.end_seq();
+            let whole = run.first_seq..run.end_seq();
+            self.behind = Behind(self.wanted_by(&whole).or(self.behind.0));
+            if run.end_seq() > seqs.start && !self.is_wanted(whole) {
+                self.runs.remove(&run.first_seq);
+                released(&run);
             }
         }
-        if self.deferred.first_key_value().is_some_and(|(seq, _)| *seq < wanted) {
-            self.deferred = self.deferred.split_off(&wanted);
+        let mut at = seqs.start;
+        while let Some((seq, _)) = self.deferred.range(at..).next().filter(|(seq, _)| **seq < seqs.end) {
+            let seq = *seq;
+            at = seq.saturating_add(1);
+            if !self.is_wanted(seq..at) {
+                self.deferred.remove(&seq);
+            }
         }
     }
 
     pub(crate) fn check(&self) {
         let mut end = 0;
-        for run in &self.runs {
+        for (first, run) in &self.runs {
             assert!(run.count > 0 && run.len > 0, "empty run");
-            assert!(run.first_seq >= end, "runs overlap or are out of order");
+            assert!(*first == run.first_seq && *first >= end, "runs overlap or are out of order");
             end = run.end_seq();
+            assert!(self.is_wanted(*first..end), "a run that nobody wants");
         }
         assert!(end <= self.next_seq, "a run beyond the next sequence");
-        let wanted = self.wanted_from();
-        if let Some(first) = self.runs.front() {
-            assert!(first.end_seq() > wanted, "a run that nobody wants");
+        for seq in self.deferred.keys() {
+            assert!(self.is_wanted(*seq..seq + 1), "a delay that nobody wants");
         }
-        assert!(self.deferred.keys().all(|seq| *seq >= wanted), "a delay that nobody wants");
         self.channels.values().for_each(ChannelState::check);
     }
 }
