@@ -53,6 +53,10 @@ pub use waker::{LocalWaker, RemoteWaker, WorkOutside};
 /// Size in bytes of one receive buffer, and so the most that one [`Event::Received`] carries.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 
+/// The most that one connection's receive yields before it is asked for more, in bytes, where the kernel can limit it
+/// (Linux 6.17): a turn's share, and what may still come after a pause.
+const RECEIVE_BYTES_MAX: u32 = 4 * CHUNK_BYTES as u32;
+
 /// Longest wait inside a turn before the core parks, in nanoseconds. Also bounds how late glommio's tasks run when a
 /// busy core becomes idle.
 pub const WAIT_NS_MAX: u64 = 1_000_000;
@@ -266,8 +270,8 @@ pub trait Transport: Sized {
     /// When a send of the slot is under way.
     fn send(&mut self, slot: Slot, bytes: Vec<u8>);
 
-    /// Stops receiving. What the kernel had handed over before it heard of this still comes, up to about
-    /// 1 MiB.
+    /// Stops receiving. What the kernel hands over before it hears of this still comes: up to 64 KiB, or about 1 MiB
+    /// where it cannot limit a receive (before Linux 6.17).
     fn pause(&mut self, slot: Slot);
 
     /// Receives again.

@@ -9,13 +9,31 @@ use io_uring::{IoUring, opcode, squeue};
 use rustix::net::{Shutdown, shutdown};
 
 use super::super::table::{Sending, Sockets};
-use super::super::{Chunk, Slot, Socket, monotonic_ns};
+use super::super::{CHUNK_BYTES, Chunk, RECEIVE_BYTES_MAX, Slot, Socket, monotonic_ns};
 use super::buffers::{self, Buffers};
+use super::preflight::can_limit_receives;
 use super::tokens::Token;
 use super::turn::usual;
 
 /// Most bytes that one send is given; a longer buffer goes in several.
 const SEND_BYTES_MAX: usize = 1 << 30;
+
+/// Where a submission entry has the most bytes that a multishot receive may take in all (`optlen`, Linux 6.17). The
+/// crate has no name for it yet.
+const OPTLEN_OFFSET: usize = 44;
+const _: () = assert!(size_of::<squeue::Entry>() == 64);
+
+/// A multishot receive; if there is a limit in bytes, it ends with the buffer that reaches it.
+pub(super) fn receive(fd: Fd, limit: Option<u32>) -> squeue::Entry {
+    let mut entry = opcode::RecvMulti::new(fd, buffers::GROUP).build();
+    if let Some(bytes) = limit {
+        let optlen = std::ptr::from_mut(&mut entry).cast::<u8>().wrapping_add(OPTLEN_OFFSET).cast::<u32>();
+        // SAFETY: an entry is the kernel's structure of 64 bytes and nothing else, plain integers at fixed places; the
+        // place is within it, aligned to 4, and borrowed by nobody else.
+        unsafe { optlen.write(bytes) };
+    }
+    entry
+}
 
 /// The ring, its receive buffers, and the operations that have not been handed over yet. Dropped in this order: the
 /// buffers must outlive the ring.
@@ -27,11 +45,15 @@ pub(super) struct Kernel {
     queued: VecDeque<squeue::Entry>,
     /// Sends since the last submission that complete within it.
     inline_sends: usize,
+    /// With how many bytes a receive ends and is armed again, where the kernel can limit it.
+    receive_limit: Option<u32>,
 }
 
 impl Kernel {
     pub(super) fn new(ring: IoUring, buffers: Buffers) -> Self {
-        Self { ring, buffers, queued: VecDeque::new(), inline_sends: 0 }
+        // The last buffer may exceed the limit by all of its bytes but one.
+        let receive_limit = can_limit_receives().then_some(RECEIVE_BYTES_MAX - CHUNK_BYTES as u32 + 1);
+        Self { ring, buffers, queued: VecDeque::new(), inline_sends: 0, receive_limit }
     }
 
     /// Queues an operation for the next submission.
@@ -101,7 +123,7 @@ impl Sockets for Kernel {
     }
 
     fn arm(&mut self, slot: Slot, socket: &OwnedFd) {
-        let receive = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
+        let receive = receive(Fd(socket.as_raw_fd()), self.receive_limit);
         self.push(receive.user_data(Token::Receive(slot).pack()));
     }
 

@@ -31,6 +31,8 @@ use accepting::{Listener, set_blocking};
 use buffers::Buffers;
 use files::Files;
 use kernel::Kernel;
+#[cfg(test)]
+pub(super) use preflight::can_limit_receives;
 pub use preflight::{PreflightError, preflight};
 use tokens::Token;
 

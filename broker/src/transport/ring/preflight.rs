@@ -4,13 +4,15 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
-use io_uring::{IoUring, Probe, cqueue, opcode};
+use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
 
 use super::super::Options;
-use super::buffers::{Buffers, GROUP};
+use super::buffers::Buffers;
+use super::kernel::receive;
 use super::setup;
 use super::turn::usual;
 
@@ -112,9 +114,7 @@ fn probe(ring: &IoUring) -> Result<(), PreflightError> {
 /// sockets is closed, and the receive ended, before the buffers go.
 fn receive_twice(mut ring: IoUring) -> io::Result<()> {
     let (mut ours, theirs) = UnixStream::pair()?;
-    let receive = opcode::RecvMulti::new(Fd(theirs.as_raw_fd()), GROUP).build();
-    // SAFETY: the entry points at no memory; its descriptor is open until the receive has ended below.
-    unsafe { ring.submission().push(&receive) }.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    start(&mut ring, &receive(Fd(theirs.as_raw_fd()), None))?;
     for _ in 0..2 {
         io::Write::write_all(&mut ours, b"x")?;
         let entry = next_completion(&mut ring)?;
@@ -127,16 +127,62 @@ fn receive_twice(mut ring: IoUring) -> io::Result<()> {
     if last.result() == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
 }
 
+/// Whether a multishot receive can be limited in bytes. Asked of the kernel once, by trying.
+pub(in super::super) fn can_limit_receives() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let options = Options { buffer_count: 4, submission_count: 8, completion_count: 16 };
+        let Ok(ring) = setup::build(&options) else { return false };
+        let Ok(mut buffers) = Buffers::register(&ring, options.buffer_count) else { return false };
+        receive_limited(ring).unwrap_or_else(|_| {
+            buffers.leak(); // As above.
+            false
+        })
+    })
+}
+
+/// A receive of at most four bytes must end with the buffer that the fourth byte came in. Kernels that do not know the
+/// limit refuse it; with an error of ours it is not known whether the receive has ended.
+fn receive_limited(mut ring: IoUring) -> io::Result<bool> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    io::Write::write_all(&mut ours, b"12345")?;
+    start(&mut ring, &receive(Fd(theirs.as_raw_fd()), Some(4)))?;
+    let answer = wait_for_completion(&mut ring)?.map(|entry| (entry.result(), cqueue::more(entry.flags())));
+    match answer {
+        Some((4.., false)) => Ok(true),
+        Some((error, false)) if error < 0 => Ok(false),
+        _ => Err(io::Error::from(io::ErrorKind::InvalidData)),
+    }
+}
+
+/// Queues a receive on a socket that stays open until it has ended.
+fn start(ring: &mut IoUring, receive: &squeue::Entry) -> io::Result<()> {
+    // SAFETY: the entry points at no memory, and who calls this keeps its descriptor open.
+    unsafe { ring.submission().push(receive) }.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
+}
+
 fn next_completion(ring: &mut IoUring) -> io::Result<cqueue::Entry> {
+    let entry = wait_for_completion(ring)?.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    if entry.result() < 0 { Err(io::Error::from_raw_os_error(-entry.result())) } else { Ok(entry) }
+}
+
+fn wait_for_completion(ring: &mut IoUring) -> io::Result<Option<cqueue::Entry>> {
     let timeout = Timespec::from(Duration::from_secs(1));
     usual(ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)))?;
-    let entry = ring.completion().next().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
-    if entry.result() < 0 { Err(io::Error::from_raw_os_error(-entry.result())) } else { Ok(entry) }
+    Ok(ring.completion().next())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn receives_are_limited_where_the_kernel_can() {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        assert_eq!(can_limit_receives(), version >= (6, 17), "{release}");
+    }
 
     #[test]
     fn every_refusal_names_its_remedy() {

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
+use super::super::ring::can_limit_receives;
 use super::super::*;
 use super::harness::*;
 use super::on_both_drivers;
@@ -20,6 +21,7 @@ on_both_drivers!(
     what_a_slow_peer_takes_is_told,
     a_paused_connection_is_not_read_and_resumes_without_loss,
     a_pause_in_mid_stream_loses_nothing,
+    a_flooding_peer_gets_its_share_of_a_turn_and_no_more,
     a_buffer_sent_comes_back_for_reuse,
     calls_for_slots_that_are_gone_do_nothing,
 );
@@ -281,10 +283,15 @@ fn a_paused_connection_is_not_read_and_resumes_without_loss<T: Transport>() {
     });
 }
 
+/// What may still come after a pause, as `Transport::pause` has it.
+fn after_pause_max<T: Transport>() -> usize {
+    let limited =
+        std::any::type_name::<T>() != std::any::type_name::<RingTransport>() || can_limit_receives();
+    if limited { RECEIVE_BYTES_MAX as usize } else { 1 << 20 }
+}
+
 fn a_pause_in_mid_stream_loses_nothing<T: Transport>() {
     const SIZE: usize = 8_000_000;
-    /// What may still come after a pause, as `Transport::pause` has it.
-    const AFTER_PAUSE_MAX: usize = 1 << 20;
     run(async |mut transport: T| {
         let (mut peer, slot) = connection(&mut transport);
         let writer = thread::spawn(move || {
@@ -301,7 +308,7 @@ fn a_pause_in_mid_stream_loses_nothing<T: Transport>() {
                     check(&mut transport, event, &mut came, SIZE);
                 }
             }
-            assert!(came - before <= AFTER_PAUSE_MAX, "{} came after a pause", came - before);
+            assert!(came - before <= after_pause_max::<T>(), "{} came after a pause", came - before);
             transport.resume(slot);
             // Sometimes before the kernel has answered to the pause.
             if rounds % 3 == 0 {
@@ -318,6 +325,28 @@ fn a_pause_in_mid_stream_loses_nothing<T: Transport>() {
             }
         }
         assert!(rounds > 3, "{rounds}");
+        drop(writer.join().unwrap());
+    });
+}
+
+/// One connection's input of a turn is bounded, so that the others' turn comes.
+fn a_flooding_peer_gets_its_share_of_a_turn_and_no_more<T: Transport>() {
+    const SIZE: usize = 4_000_000;
+    run(async |mut transport: T| {
+        let (mut peer, _slot) = connection(&mut transport);
+        let writer = thread::spawn(move || {
+            peer.write_all(&patterned(SIZE)).unwrap();
+            peer
+        });
+        let mut came = 0;
+        while came < SIZE {
+            transport.turn(Wait::Block).await.unwrap();
+            let before = came;
+            while let Some(event) = transport.poll_event() {
+                check(&mut transport, event, &mut came, SIZE);
+            }
+            assert!(came - before <= after_pause_max::<T>(), "{} in one turn", came - before);
+        }
         drop(writer.join().unwrap());
     });
 }
