@@ -1,7 +1,9 @@
 //! The accept loop of one core.
 //!
 //! All cores wait on the same listening socket, each by a descriptor of its own; the kernel gives a connection to one
-//! of them. A core with no slot left does not accept, so the others do.
+//! of them. A core with no slot left does not accept, so the others do. The socket is non-blocking from birth: glommio
+//! would make it so, and blocking again, around each try, and cores that share it would be caught in between. The
+//! kernel waits on it all the same (Linux 6.18: an idle broker accepts and polls nothing under `strace`).
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -12,12 +14,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use glommio::GlommioError;
-use glommio::net::{AcceptedTcpStream, TcpListener};
+use glommio::net::{TcpListener, TcpStream};
 use glommio::sync::StaticPermit;
 use nsq_flags::warn;
+use rustix::io::Errno;
 
 use super::deadline::Deadline;
 use super::{HttpContext, connection, deadline};
+use crate::transport::Taker;
 
 /// Pause after an accept that failed for want of descriptors or memory. Trying at once would fail again and spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -52,8 +56,14 @@ async fn accept_all(listener: &TcpListener, context: &Rc<HttpContext>) {
         let Ok(slot) = context.slots.acquire_static_permit(1).await else { return };
         match listener.shared_accept().await.map_err(io_error) {
             Ok(accepted) => {
-                failing = false;
-                start(accepted, slot, context);
+                let socket = accepted.bind_to_executor();
+                if Taker::Http.may_keep(&socket) {
+                    failing = false;
+                    start(socket, slot, context);
+                } else {
+                    drop((socket, slot));
+                    recover(&Errno::MFILE.into(), &mut failing).await;
+                }
             }
             Err(error) => {
                 drop(slot);
@@ -63,8 +73,7 @@ async fn accept_all(listener: &TcpListener, context: &Rc<HttpContext>) {
     }
 }
 
-fn start(accepted: AcceptedTcpStream, slot: StaticPermit, context: &Rc<HttpContext>) {
-    let socket = accepted.bind_to_executor();
+fn start(socket: TcpStream, slot: StaticPermit, context: &Rc<HttpContext>) {
     let registered = Registered::new(context);
     glommio::spawn_local(async move {
         connection::run(socket, &registered.deadline, &registered.context).await;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nsq_flags::address::{Endpoint, join_host_port, socket_addresses};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::config::Config;
 use crate::mesh::process::Address;
@@ -20,6 +20,9 @@ use crate::start::error::StartError;
 
 /// Connections that the kernel keeps for us between two turns of the loop.
 const BACKLOG: i32 = 4096;
+
+/// Until a silent peer is asked whether it is there, and between two such questions; Go's defaults.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// How long an address in use is tried again. The ring of a killed process is torn down by the kernel a little
 /// after the process is gone and can hold its listener open meanwhile.
@@ -93,9 +96,9 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     if let SocketAddr::V6(v6) = address {
         socket.set_only_v6(!v6.ip().is_unspecified())?;
     }
-    // Accepted sockets inherit both, which saves two system calls for each of them.
+    // Accepted sockets inherit all of it, which saves system calls for each of them.
     socket.set_tcp_nodelay(true)?;
-    socket.set_keepalive(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -152,6 +155,19 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert_eq!(Listener::tcp(&[address]).unwrap().address().port(), i32::from(address.port()));
+    }
+
+    #[test]
+    fn an_accepted_socket_notices_a_peer_that_is_gone() {
+        let listener = Listener::tcp(&loopback()).unwrap();
+        let Address::Tcp(address) = listener.address().clone() else { panic!("not TCP") };
+        let _peer = std::net::TcpStream::connect(address).unwrap();
+        let accepted = rustix::net::accept(listener.duplicate().unwrap()).unwrap();
+        use rustix::net::sockopt;
+        assert!(sockopt::socket_keepalive(&accepted).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&accepted).unwrap(), KEEPALIVE);
+        assert_eq!(sockopt::tcp_keepintvl(&accepted).unwrap(), KEEPALIVE);
+        assert!(sockopt::tcp_nodelay(&accepted).unwrap());
     }
 
     #[test]

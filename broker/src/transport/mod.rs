@@ -22,6 +22,7 @@ mod blocking;
 mod chunk;
 pub mod clock;
 mod closing;
+mod descriptors;
 mod lifecycle;
 mod memory;
 mod plain;
@@ -43,6 +44,7 @@ use nsq_wal::{Disk, Io, IoResult};
 
 pub use chunk::{Chunk, ChunkOwner};
 pub use clock::monotonic_ns;
+pub use descriptors::Taker;
 pub use plain::{PlainDoorbell, PlainTransport};
 pub use ring::{PreflightError, RingDoorbell, RingTransport, preflight};
 pub use slot::Slot;
@@ -219,8 +221,10 @@ pub struct Counters {
     pub starved: u64,
     /// Sends that the kernel took only in part at first.
     pub partial_sends: u64,
-    /// Accepts that failed for want of descriptors or memory.
+    /// Rests of a listener for want of descriptors or memory.
     pub accept_rests: u64,
+    /// Connections that were accepted and closed at once, because the last descriptors are kept for the log.
+    pub turned_away: u64,
 }
 
 /// The seam between a core and the kernel.
@@ -253,7 +257,8 @@ pub trait Transport: Sized {
     fn remote_waker(&self) -> io::Result<RemoteWaker>;
 
     /// Accepts connections from a listening socket from now on. The number comes back with every
-    /// [`Event::Accepted`]. Without descriptors or memory for a new connection it rests for 100 ms.
+    /// [`Event::Accepted`]. Without memory for a new connection, or without a descriptor that is not kept back for the
+    /// log, it rests for 100 ms.
     fn listen(&mut self, listener: u8, socket: OwnedFd) -> io::Result<()>;
 
     /// Stops accepting and closes all listeners, within the next turns. Connections accepted before are still

@@ -11,8 +11,8 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
-use super::super::ACCEPT_REST_NS;
 use super::super::waker::{RemoteWaker, ring_eventfd};
+use super::super::{ACCEPT_REST_NS, Taker};
 use super::outside::Outside;
 
 /// Accepts until it is dropped; then the listener is closed.
@@ -35,13 +35,21 @@ impl Acceptor {
         let stopped = stop.try_clone()?;
         let accept = move || {
             while wait(Some(&socket), &stopped, None) {
-                match accept_with(&socket, SocketFlags::CLOEXEC) {
-                    Ok(connection) => {
+                // Who cannot be kept had better wait in the listener's queue.
+                let accepted = if Taker::Client.may_take(&socket) {
+                    accept_with(&socket, SocketFlags::CLOEXEC)
+                } else {
+                    Err(Errno::MFILE)
+                };
+                match accepted {
+                    Ok(connection) if Taker::Client.may_keep(&connection) => {
                         outside.add_accepted(number, connection);
                         waker.wake();
                     }
+                    Ok(_) => outside.count_turned_away(),
                     Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}
-                    Err(_) => {
+                    Err(errno) => {
+                        Taker::Client.warn_of_shortage(errno.raw_os_error());
                         outside.count_accept_rest();
                         if !wait(None, &stopped, Some(ACCEPT_REST_NS)) {
                             return;

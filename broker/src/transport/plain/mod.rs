@@ -170,7 +170,8 @@ impl Transport for PlainTransport {
     fn counters(&self) -> Counters {
         let (starved, partial_sends) = self.table.counts();
         let accept_rests = self.outside.accept_rests();
-        Counters { starved, partial_sends, accept_rests, ..self.counters }
+        let turned_away = self.outside.turned_away();
+        Counters { starved, partial_sends, accept_rests, turned_away, ..self.counters }
     }
 
     fn check(&self) {

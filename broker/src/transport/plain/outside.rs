@@ -15,6 +15,7 @@ pub(super) struct Outside {
     /// Another core has rung.
     rung: AtomicBool,
     accept_rests: AtomicU64,
+    turned_away: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +60,14 @@ impl Outside {
 
     pub(super) fn count_accept_rest(&self) {
         self.accept_rests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
     }
 
     pub(super) fn accept_rests(&self) -> u64 {

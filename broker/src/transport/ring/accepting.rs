@@ -7,7 +7,7 @@ use io_uring::opcode;
 use io_uring::types::Fd;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::super::{ACCEPT_REST_NS, Event, monotonic_ns};
+use super::super::{ACCEPT_REST_NS, Event, Taker, monotonic_ns};
 use super::RingTransport;
 use super::tokens::Token;
 
@@ -26,6 +26,8 @@ pub(super) struct Listener {
 enum State {
     /// The kernel accepts for us.
     Armed,
+    /// It was asked to stop, for a rest.
+    Interrupted,
     /// It was asked to stop for good.
     Stopping,
     /// The process is out of something; tried again then.
@@ -43,7 +45,7 @@ impl Listener {
     }
 
     pub(super) fn is_under_way(&self) -> bool {
-        matches!(self.state, State::Armed | State::Stopping)
+        matches!(self.state, State::Armed | State::Interrupted | State::Stopping)
     }
 }
 
@@ -84,6 +86,7 @@ impl RingTransport {
                     listener.state = State::Stopping;
                     self.kernel.push_cancel(Token::Accept(index as u32));
                 }
+                State::Interrupted => listener.state = State::Stopping,
                 State::RestingUntil(_) => {
                     listener.state = State::Over;
                     listener.socket = None;
@@ -96,10 +99,23 @@ impl RingTransport {
     /// Tries again with the listeners that have rested enough.
     pub(super) fn end_accept_rests(&mut self, now: u64) {
         for index in 0..self.listeners.len() {
-            if self.listeners[index].rest_until().is_some_and(|at| at <= now) {
+            let listener = &self.listeners[index];
+            if listener.rest_until().is_none_or(|at| at > now) {
+                continue;
+            }
+            // Who cannot be kept had better wait in the listener's queue.
+            if listener.socket.as_ref().is_some_and(|socket| Taker::Client.may_take(socket)) {
                 self.arm_accept(index);
+            } else {
+                self.rest(index, libc::EMFILE);
             }
         }
+    }
+
+    fn rest(&mut self, index: usize, errno: i32) {
+        Taker::Client.warn_of_shortage(errno);
+        self.counters.accept_rests += 1;
+        self.listeners[index].state = State::RestingUntil(monotonic_ns() + ACCEPT_REST_NS);
     }
 
     pub(super) fn accepted(&mut self, index: u32, result: i32, more: bool) {
@@ -108,26 +124,37 @@ impl RingTransport {
         if result >= 0 {
             // SAFETY: the kernel has just made this descriptor for us; nobody else has heard of it.
             let socket = unsafe { OwnedFd::from_raw_fd(result) };
-            let listener = listener.number;
-            self.table.report(Event::Accepted { listener, socket: socket.into() });
+            if Taker::Client.may_keep(&socket) {
+                let listener = listener.number;
+                self.table.report(Event::Accepted { listener, socket: socket.into() });
+            } else {
+                self.counters.turned_away += 1;
+                if listener.state == State::Armed {
+                    listener.state = State::Interrupted;
+                    if more {
+                        self.kernel.push_cancel(Token::Accept(index as u32));
+                    }
+                }
+            }
         }
         if more {
             return;
         }
         let listener = &mut self.listeners[index];
-        if listener.state == State::Stopping {
-            listener.state = State::Over;
-            listener.socket = None;
-            return;
+        match listener.state {
+            State::Stopping => {
+                listener.state = State::Over;
+                listener.socket = None;
+                return;
+            }
+            State::Interrupted => return self.rest(index, libc::EMFILE),
+            State::Armed | State::RestingUntil(_) | State::Over => {}
         }
         // Without error it ended because completions overflowed; these errors belong to one connection that left
         // before it was accepted. Everything else would come back at once.
         match -result {
             ..=0 | libc::ECONNABORTED | libc::EPROTO | libc::EINTR => self.arm_accept(index),
-            _ => {
-                self.counters.accept_rests += 1;
-                listener.state = State::RestingUntil(monotonic_ns() + ACCEPT_REST_NS);
-            }
+            errno => self.rest(index, errno),
         }
     }
 }

@@ -38,6 +38,7 @@ fn in_a_process_of_its_own() {
 
 fn check<T: Transport>() {
     const CONNECTIONS: usize = 30;
+    const LATE: usize = 5;
     const ROOM: u64 = 10;
     run(async |mut transport: T| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -45,31 +46,56 @@ fn check<T: Transport>() {
         let _peers: Vec<_> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
         let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
         let maximum = getrlimit(Resource::Nofile).maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(open + ROOM), maximum }).unwrap();
+        // A quarter of so low a limit is kept back.
+        let limit = (open + ROOM) * 4 / 3;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum }).unwrap();
         transport.listen(1, listener.into()).unwrap();
         let mut kept = Vec::new();
-        let (mut accepted, mut rests) = (0, 0);
-        while accepted < CONNECTIONS {
-            transport.set_deadline(Some(monotonic_ns() + ACCEPT_REST_NS / 2));
-            transport.turn(Wait::Block).await.unwrap();
-            while let Some(event) = transport.poll_event() {
-                match event {
-                    Event::Accepted { socket, .. } => {
-                        kept.push(socket);
-                        accepted += 1;
-                    }
-                    Event::Timer => {}
-                    event => panic!("{event:?}"),
-                }
-            }
-            // Room comes back only once the listener has met the limit.
+        while transport.counters().accept_rests == 0 {
+            accept(&mut transport, &mut kept).await;
+        }
+        assert!((ROOM as usize - 2..=ROOM as usize + 2).contains(&kept.len()), "{}", kept.len());
+        let turned_away = transport.counters().turned_away;
+
+        // Now they wait in the listener's queue, for as long as there is no room, and the rest stays free.
+        let _late_peers: Vec<_> = (0..LATE).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let accepted = kept.len();
+        while transport.counters().accept_rests < 4 {
+            let files: Vec<_> = (0..8).map(|_| std::fs::File::open("/dev/null")).collect();
+            assert!(files.iter().all(Result::is_ok), "no descriptor is left for the log");
+            drop(files);
+            accept(&mut transport, &mut kept).await;
+        }
+        assert_eq!((kept.len(), transport.counters().turned_away), (accepted, turned_away));
+
+        // And come in when there is.
+        let mut accepted = 0;
+        let mut rests = 0;
+        while accepted + kept.len() + (transport.counters().turned_away as usize) < CONNECTIONS + LATE {
             if transport.counters().accept_rests > rests {
                 rests = transport.counters().accept_rests;
+                accepted += kept.len();
                 kept.clear();
             }
+            accept(&mut transport, &mut kept).await;
         }
-        let counters = transport.counters();
-        assert!(counters.accept_rests >= 2, "{counters:?}");
-        assert!(counters.turns < 200, "it spins: {counters:?}");
+        assert!(transport.counters().turns < 200, "it spins: {:?}", transport.counters());
     });
+}
+
+/// One turn, or half a rest.
+async fn accept<T: Transport>(transport: &mut T, kept: &mut Vec<OwnedFd>) {
+    transport.set_deadline(Some(monotonic_ns() + ACCEPT_REST_NS / 2));
+    transport.turn(Wait::Block).await.unwrap();
+    while let Some(event) = transport.poll_event() {
+        match event {
+            Event::Accepted { socket, .. } => {
+                let socket = socket.into_descriptor();
+                assert!(Taker::Client.may_keep(&socket));
+                kept.push(socket);
+            }
+            Event::Timer => {}
+            event => panic!("{event:?}"),
+        }
+    }
 }
