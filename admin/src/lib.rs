@@ -10,3 +10,4 @@ pub mod cluster;
 pub mod history;
 pub mod number;
 pub mod poll;
+pub mod ui;

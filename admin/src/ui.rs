@@ -1,0 +1,26 @@
+//! The pages. Each is a function from one [`context::Context`] to markup: no socket, no clock, no state.
+
+pub mod actions;
+pub mod assets;
+pub mod bulk;
+pub mod channel;
+pub mod channels;
+pub mod clients;
+pub mod confirm;
+pub mod context;
+pub mod counter;
+pub mod help;
+pub mod links;
+pub mod lookup;
+pub mod node;
+pub mod nodes;
+pub mod overview;
+pub mod part;
+pub mod search;
+pub mod shell;
+pub mod topic;
+pub mod topics;
+pub mod view;
+
+#[cfg(test)]
+mod tests;
