@@ -21,6 +21,14 @@ use crate::core::phase::Phase;
 /// How long connections may take to send what is under way.
 const DRAIN_NS_MAX: u64 = 1_000_000_000;
 
+/// How long the other cores may take to become quiet. Longer than each of them may take, so that only one that has
+/// stopped working is not waited for.
+const QUIET_NS_MAX: u64 = 3_000_000_000;
+
+/// How long each phase may take when the process cannot go on. It is to be gone within a second: what was acknowledged
+/// is on disk, and the rest waits for a disk or a core that has failed.
+const FAILED_NS_MAX: u64 = 200_000_000;
+
 /// How long the logs may take to write what is left.
 const CLOSE_NS_MAX: u64 = 10_000_000_000;
 
@@ -41,6 +49,9 @@ impl Engine {
     /// One step of the stop; `idle`: nothing waits for this core's next turn. True the first time: listeners are to be closed.
     pub(super) fn run_stop(&mut self, idle: bool) -> bool {
         let now = self.now.mono_ns;
+        if self.process.has_failed() {
+            self.phase.hurry(now + FAILED_NS_MAX);
+        }
         match self.phase {
             Phase::Running => {
                 self.phase = Phase::Draining { until: now + DRAIN_NS_MAX };
@@ -59,14 +70,14 @@ impl Engine {
                     self.abort_connections();
                 }
                 if self.connections.len() == 0 || late {
-                    self.process.quiet_cores.fetch_add(1, Ordering::AcqRel);
-                    self.phase = Phase::Quiet;
+                    self.be_quiet();
+                    self.phase = Phase::Quiet { until: now + QUIET_NS_MAX };
                 }
             }
-            Phase::Quiet => {
+            Phase::Quiet { until } => {
                 let all =
                     self.process.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
-                if all && idle && self.mesh.is_empty() {
+                if (all && idle && self.mesh.is_empty()) || now >= until {
                     self.logs.close(now);
                     self.phase = Phase::Closing { until: now + CLOSE_NS_MAX };
                 }
@@ -80,6 +91,18 @@ impl Engine {
             Phase::Stopped => {}
         }
         false
+    }
+
+    /// This core's loop is over before its time: nobody is to wait for it.
+    pub(super) fn abandon(&mut self) {
+        if matches!(self.phase, Phase::Running | Phase::Draining { .. }) {
+            self.be_quiet();
+        }
+        self.phase = Phase::Stopped;
+    }
+
+    fn be_quiet(&self) {
+        self.process.quiet_cores.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Abandons what the transport does not close in time.

@@ -46,8 +46,10 @@ impl<T: Transport> Core<T> {
         Self { engine, transport, inbox, handle, lookup }
     }
 
-    /// Runs the core until it was told to stop and everything of it is closed; says where its logs end.
-    pub async fn run(mut self, listener: OwnedFd) -> Vec<(u16, u64)> {
+    /// Runs the core until it was told to stop and everything of it is closed; says where its logs end. `on_stop` is
+    /// called when the stop begins.
+    pub async fn run(mut self, listener: OwnedFd, on_stop: impl FnOnce()) -> Vec<(u16, u64)> {
+        let mut on_stop = Some(on_stop);
         if let Err(error) = self.transport.listen(0, listener) {
             self.engine.fail("failed to listen", &error);
         }
@@ -55,11 +57,18 @@ impl<T: Transport> Core<T> {
         loop {
             if let Err(error) = self.transport.turn(wait).await {
                 self.engine.fail("the core's ring has failed", &error);
+                self.engine.abandon();
                 break;
             }
             match self.turn() {
                 Next::Wait(next) => wait = next,
                 Next::Stopped => break,
+            }
+            if self.engine.is_stopping()
+                && let Some(on_stop) = on_stop.take()
+            {
+                on_stop();
+                self.handle.let_tasks_run();
             }
         }
         self.transport.shutdown().await;

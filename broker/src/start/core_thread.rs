@@ -5,8 +5,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::time::Duration;
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement as Pinning, PoolPlacement};
+use futures_lite::future::or;
+use glommio::timer::Timer;
+use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement as Pinning, PoolPlacement};
 use nsq_wal::{DataDir, Disk};
 
 use crate::core::{Core, Engine, EngineParts};
@@ -29,6 +32,12 @@ const EXECUTOR_RING_DEPTH: usize = 1024;
 /// Threads for blocking file work. With a single one, the renaming of the next segment, for which commits wait, would
 /// stand in line behind the preparing of the one after it, which takes tens of milliseconds.
 const BLOCKING_THREADS: usize = 3;
+
+/// How long the end of HTTP and of the conversation with nsqlookupd may take after that of the core.
+const TASKS_STOP_MAX: Duration = Duration::from_secs(1);
+
+/// Threads of a core.
+pub(super) const THREADS_PER_CORE: usize = 1 + BLOCKING_THREADS;
 
 /// What all cores are given alike.
 pub struct Common<T: Transport> {
@@ -60,6 +69,8 @@ pub struct CoreParts {
     pub started: mpsc::Sender<Result<RemoteWaker, CoreError>>,
     /// Says that every core has started. Its other end is dropped when one has not.
     pub may_start: mpsc::Receiver<()>,
+    /// Tells where the core's logs end, when it has stopped.
+    pub stopped: mpsc::Sender<LastFrames>,
 }
 
 /// Doorbells on their way from the cores that own them to the cores that ring them: `[of][for]`.
@@ -89,7 +100,7 @@ impl<T: Transport> Doorbells<T> {
 pub fn spawn<T: Transport + 'static>(
     common: Arc<Common<T>>,
     parts: CoreParts,
-) -> Result<ExecutorJoinHandle<LastFrames>, CoreError> {
+) -> Result<ExecutorJoinHandle<()>, CoreError> {
     let pinning = parts.cpu.map_or(Pinning::Unbound, Pinning::Fixed);
     LocalExecutorBuilder::new(pinning)
         .name(&format!("core-{}", parts.id))
@@ -99,13 +110,16 @@ pub fn spawn<T: Transport + 'static>(
         // The preempt timer keeps glommio's default of 100 ms: the loop visits the reactor by itself, and a timer that
         // fires while the executor is about to sleep can let it sleep with runnable tasks.
         .spawn(move || run(common, parts))
-        .map_err(|error| {
-            CoreError::System("failed to start an executor", io::Error::other(error.to_string()))
-        })
+        .map_err(executor_failed)
 }
 
-async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -> LastFrames {
-    let CoreParts { id, mesh, tcp, http, started, may_start, .. } = parts;
+/// An executor could not be made, which its own thread finds out.
+pub(super) fn executor_failed(error: GlommioError<()>) -> CoreError {
+    CoreError::System("failed to start an executor", error.into())
+}
+
+async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) {
+    let CoreParts { id, mesh, tcp, http, started, may_start, stopped, .. } = parts;
     let opened = {
         let data = common.data.read().unwrap_or_else(PoisonError::into_inner);
         let shards = common.placement.shards_of_core(id);
@@ -124,13 +138,15 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -
         }
         Err(error) => {
             let _ = started.send(Err(error));
-            return Vec::new();
+            return;
         }
     };
+    // Who counts the cores that have started must not wait for those that never will.
+    drop(started);
     // Blocks the executor, which has nothing else to do yet.
     if may_start.recv().is_err() {
         transport.shutdown().await;
-        return Vec::new();
+        return;
     }
     transport.set_peers(common.doorbells.take(id));
 
@@ -142,15 +158,31 @@ async fn run<T: Transport + 'static>(common: Arc<Common<T>>, parts: CoreParts) -
     let noticed = registrations.clone();
     let lookup = Box::new(move |notice| noticed.notice(notice));
     let core = Core::new(engine, transport, inbox, handle.clone(), lookup);
-    if let Some(listener) = http {
-        let context = Rc::new(HttpContext::new(handle.clone(), common.process.clone()));
-        glommio::spawn_local(http::serve(listener, context)).detach();
+    let context = Rc::new(HttpContext::new(handle.clone(), common.process.clone()));
+    let serving = http.map(|listener| glommio::spawn_local(http::serve(listener, context.clone())));
+    let talking = (id == 0)
+        .then(|| glommio::spawn_local(lookup::run(registrations.clone(), common.process.clone(), handle)));
+    let on_stop = move || {
+        context.stop();
+        registrations.stop();
+    };
+    let last_frames = core.run(tcp, on_stop).await;
+    if !common.process.has_failed() {
+        // Answers that were under way when the stop began reach their clients, and nsqlookupd sees a clean end.
+        let ended = async {
+            if let Some(serving) = serving {
+                serving.await;
+            }
+            if let Some(talking) = talking {
+                talking.await;
+            }
+        };
+        or(ended, async {
+            let _late = Timer::new(TASKS_STOP_MAX).await;
+        })
+        .await;
     }
-    if id == 0 {
-        let conversation = lookup::run(registrations, common.process.clone(), handle);
-        glommio::spawn_local(conversation).detach();
-    }
-    core.run(tcp).await
+    let _ = stopped.send(last_frames);
 }
 
 fn open_transport<T: Transport>(common: &Common<T>, id: u16) -> Result<T, CoreError> {

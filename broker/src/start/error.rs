@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nsq_wal::WalError;
+use rustix::io::Errno;
 
 use crate::transport::PreflightError;
 
@@ -32,6 +33,20 @@ pub enum StartError {
     },
     /// The kernel or its limits.
     Preflight(PreflightError),
+    /// A limit of this process is below what the configured cores and shards need.
+    TooFewDescriptors {
+        /// The limit.
+        limit: u64,
+        /// What is needed.
+        needed: u64,
+    },
+    /// The threads of the cores cannot all be made.
+    TooFewThreads {
+        /// How many there are to be.
+        needed: usize,
+        /// Why one of them could not be made.
+        error: io::Error,
+    },
     /// Less memory may be locked than is needed.
     LockedMemory {
         /// The limit, in bytes.
@@ -43,6 +58,8 @@ pub enum StartError {
     Log(WalError),
     /// A core.
     Core(CoreError),
+    /// A core has ended while it started, and has not said why.
+    Silent,
     /// Threads, pipes, signals.
     System(&'static str, io::Error),
 }
@@ -52,17 +69,27 @@ impl fmt::Display for StartError {
         match self {
             StartError::Lock(error) => write!(f, "failed to lock data-path: {error}"),
             StartError::Listen { address, error } => {
-                write!(f, "listen ({address}) failed - {}", errno_text(error))
+                write!(f, "listen ({address}) failed - {}{}", errno_text(error), Remedy::of(error))
             }
             StartError::Preflight(error) => write!(f, "{error}"),
-            StartError::LockedMemory { limit, needed } => write!(
-                f,
-                "the limit of locked memory is {limit} bytes, and io_uring needs {needed}: raise it with \
-                 `ulimit -l` or LimitMEMLOCK="
-            ),
-            StartError::Log(error) => write!(f, "{error}"),
+            StartError::TooFewDescriptors { limit, needed } => {
+                write!(f, "{limit} files may be open, and {needed} are needed{RAISE_DESCRIPTORS}")
+            }
+            StartError::TooFewThreads { needed, error } => {
+                write!(f, "{needed} threads cannot be started - {}{RAISE_THREADS}", errno_text(error))
+            }
+            StartError::LockedMemory { limit, needed } => {
+                write!(
+                    f,
+                    "{limit} bytes may be locked in memory, and io_uring needs {needed}{RAISE_LOCKED_MEMORY}"
+                )
+            }
+            StartError::Log(error) => write!(f, "{error}{}", Remedy::of_log(error)),
             StartError::Core(error) => write!(f, "{error}"),
-            StartError::System(what, error) => write!(f, "{what} - {}", errno_text(error)),
+            StartError::Silent => f.write_str("a core ended while it started"),
+            StartError::System(what, error) => {
+                write!(f, "{what} - {}{}", errno_text(error), Remedy::of(error))
+            }
         }
     }
 }
@@ -82,13 +109,49 @@ pub enum CoreError {
 impl fmt::Display for CoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CoreError::Log(error) => write!(f, "failed to open the log - {error}"),
-            CoreError::System(what, error) => write!(f, "{what} - {error}"),
+            CoreError::Log(error) => write!(f, "failed to open the log - {error}{}", Remedy::of_log(error)),
+            CoreError::System(what, error) => {
+                write!(f, "{what} - {}{}", errno_text(error), Remedy::of(error))
+            }
         }
     }
 }
 
 impl std::error::Error for CoreError {}
+
+const RAISE_DESCRIPTORS: &str = ": raise `ulimit -n` (LimitNOFILE= in a systemd unit)";
+const RAISE_LOCKED_MEMORY: &str = ": raise `ulimit -l` (LimitMEMLOCK= in a systemd unit)";
+const RAISE_THREADS: &str = ": raise `ulimit -u` (TasksMax= in a systemd unit, --pids-limit of a container)";
+
+/// What an operator can do about an error of the operating system: the end of its sentence, or nothing.
+struct Remedy(&'static str);
+
+impl Remedy {
+    fn of(error: &io::Error) -> Self {
+        Self::of_errno(Errno::from_io_error(error))
+    }
+
+    fn of_log(error: &WalError) -> Self {
+        match error {
+            WalError::Io { errno, .. } => Self::of_errno(Some(Errno::from_raw_os_error(*errno))),
+            _ => Self(""),
+        }
+    }
+
+    fn of_errno(errno: Option<Errno>) -> Self {
+        Self(match errno {
+            Some(Errno::MFILE | Errno::NFILE) => RAISE_DESCRIPTORS,
+            Some(Errno::NOMEM) => RAISE_LOCKED_MEMORY,
+            _ => "",
+        })
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
 
 /// Why a data directory could not be locked. The texts are those that NSQ's operators know.
 #[derive(Debug)]
@@ -126,5 +189,29 @@ pub fn errno_text(error: &io::Error) -> String {
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_limit_causes_names_the_limit() {
+        let errno = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        let descriptors = StartError::System("socketpair", errno(Errno::MFILE)).to_string();
+        assert_eq!(
+            descriptors,
+            "socketpair - too many open files: raise `ulimit -n` (LimitNOFILE= in a systemd unit)"
+        );
+        let log = WalError::Io {
+            operation: "open",
+            path: "x".into(),
+            offset: 0,
+            errno: Errno::MFILE.raw_os_error(),
+        };
+        assert!(CoreError::Log(log).to_string().contains("`ulimit -n`"));
+        assert!(CoreError::System("x", errno(Errno::NOMEM)).to_string().contains("`ulimit -l`"));
+        assert_eq!(CoreError::System("x", errno(Errno::IO)).to_string(), "x - input/output error");
     }
 }

@@ -73,6 +73,7 @@ fn run(config: Config) -> Result<u8, StartError> {
     let cores = if config.cores > 0 { config.cores } else { cpus.len() };
     let disk: Arc<dyn Disk> = Arc::new(StdDisk::new());
     let shards = if config.shards > 0 { config.shards } else { cores.clamp(SHARDS_MIN, 64) as u16 };
+    resources::check(cores, shards)?;
     let data = data::open_data(&disk, &config, shards)?;
     let placement = Placement::new(data.shard_count(), cores as u16);
     let config =

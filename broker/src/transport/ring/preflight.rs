@@ -38,8 +38,8 @@ impl fmt::Display for PreflightError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PreflightError::Forbidden => f.write_str(
-                "io_uring is forbidden here: set sysctl kernel.io_uring_disabled=0, and allow io_uring_setup, \
-                 io_uring_enter and io_uring_register in the container's seccomp profile",
+                "io_uring is forbidden here, and nothing works without it: set sysctl kernel.io_uring_disabled=0, and \
+                 allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile",
             ),
             PreflightError::KernelTooOld => {
                 f.write_str("this kernel's io_uring is too old: upgrade to Linux 6.1 or later")
