@@ -2,7 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+use nsqadmin::config::{Config, PROGRAM};
+use nsqadmin::daemon::run;
+
 fn main() {
-    // The listener comes with the API.
-    std::process::exit(1);
+    let code = match Config::start(std::env::args_os().skip(1)) {
+        Ok((config, client)) => run(config, client),
+        Err(stop) => stop.report(&PROGRAM),
+    };
+    std::process::exit(code);
 }

@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod overview;
 pub mod part;
 pub mod search;
+pub mod serve;
 pub mod shell;
 pub mod topic;
 pub mod topics;

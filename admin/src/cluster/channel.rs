@@ -1,5 +1,7 @@
 //! A channel on one node, and over all of them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::client::ClientStats;
@@ -28,8 +30,8 @@ pub struct ChannelStats {
     pub client_count: i64,
     /// The channel on each node, by host name; `None` on such an element itself.
     pub nodes: Option<Vec<ChannelStats>>,
-    /// Consumers, if they were asked for.
-    pub clients: Option<Vec<ClientStats>>,
+    /// Consumers, if they were asked for; on an aggregate those of all nodes.
+    pub clients: Option<Vec<Arc<ClientStats>>>,
     /// On an aggregate: paused on any node.
     pub paused: bool,
     pub e2e_processing_latency: Latency,
@@ -84,8 +86,8 @@ impl ChannelStats {
         }
     }
 
-    /// Adds a node's channel. Its consumers move up to the aggregate.
-    pub fn add(&mut self, mut other: Self) {
+    /// Adds a node's channel.
+    pub fn add(&mut self, other: Self) {
         for (ours, theirs) in [
             (&mut self.depth, other.depth),
             (&mut self.memory_depth, other.memory_depth),
@@ -102,8 +104,8 @@ impl ChannelStats {
         self.delivery.add(other.delivery);
         self.paused |= other.paused;
         self.e2e_processing_latency.add(&other.e2e_processing_latency);
-        if let Some(clients) = other.clients.take() {
-            self.clients.get_or_insert_default().extend(clients);
+        if let Some(clients) = &other.clients {
+            self.clients.get_or_insert_default().extend(clients.iter().cloned());
         }
         self.nodes.get_or_insert_default().push(other);
     }

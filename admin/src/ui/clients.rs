@@ -1,6 +1,7 @@
 //! Consumers and producers: connections of others, whose texts are theirs.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use maud::{Markup, html};
 
@@ -98,10 +99,11 @@ fn compare(a: &ClientStats, b: &ClientStats, key: &str) -> Ordering {
 }
 
 /// Consumers of one channel: filtered, sorted and cut into pages on the server.
-pub fn consumers(context: &Context<'_>, clients: &[ClientStats], path: &str) -> Markup {
+pub fn consumers(context: &Context<'_>, clients: &[Arc<ClientStats>], path: &str) -> Markup {
     let view = context.view;
     let mut kept: Vec<&ClientStats> = clients
         .iter()
+        .map(|client| &**client)
         .filter(|client| {
             view.finds(&[
                 &client.hostname,
