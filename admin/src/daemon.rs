@@ -51,7 +51,7 @@ impl fmt::Display for Failure {
 
 /// Runs until SIGINT or SIGTERM, or until it cannot go on. Returns the exit code.
 pub fn run(config: Config, client: Client) -> i32 {
-    log::init(&config.log_prefix, config.log_level);
+    let _flush = log::init(&config.log_prefix, config.log_level);
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     match start(config, client) {
         Ok(()) => 0,

@@ -82,6 +82,24 @@ impl Assets {
 
     /// The file of that name, hashed or plain; none if there is none.
     pub fn get(&self, name: &str) -> Option<Served> {
+        self.own(name).or_else(|| self.foreign(name))
+    }
+
+    /// A file of the folder that is none of ours. Its name is letters and dots, so that the folder cannot be left.
+    fn foreign(&self, name: &str) -> Option<Served> {
+        let folder = self.folder.as_ref()?;
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'.');
+        let kind = match name.rsplit_once('.')?.1 {
+            "css" => "text/css; charset=utf-8",
+            "js" => "text/javascript; charset=utf-8",
+            "svg" => "image/svg+xml",
+            _ => return None,
+        };
+        let text = std::fs::read_to_string(folder.join(is_plain.then_some(name)?)).ok()?;
+        Some(Served { text: Cow::Owned(text), kind, immutable: false })
+    }
+
+    fn own(&self, name: &str) -> Option<Served> {
         let (own, immutable) = self.hashed.iter().find_map(|(own, hashed)| {
             (*own == name).then_some((*own, false)).or_else(|| (*hashed == name).then_some((*own, true)))
         })?;

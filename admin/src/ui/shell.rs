@@ -34,9 +34,10 @@ impl Page {
         Page { live: false, ..Page::live(title, here, body) }
     }
 
-    /// A page about something that is not there.
+    /// A page about something that is not there. It is a page all the same, as with NSQ, whose pages know no names;
+    /// and what is not there may come with the next tick.
     pub fn missing(title: impl Into<String>, here: &'static str, body: Markup) -> Self {
-        Page { status: 404, ..Page::live(title, here, body) }
+        Page::live(title, here, body)
     }
 }
 
