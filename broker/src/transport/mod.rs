@@ -90,11 +90,13 @@ pub struct Options {
     pub submission_count: u32,
     /// Completions kept between two turns; the kernel keeps more, at a price.
     pub completion_count: u32,
+    /// Longest wait inside a turn before the core parks, in nanoseconds.
+    pub wait_ns_max: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { buffer_count: 256, submission_count: 2048, completion_count: 8192 }
+        Self { buffer_count: 256, submission_count: 2048, completion_count: 8192, wait_ns_max: WAIT_NS_MAX }
     }
 }
 

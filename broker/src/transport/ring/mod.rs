@@ -45,6 +45,7 @@ pub struct RingTransport {
     blocking: Blocking,
     /// The completions of one turn, kept for their memory.
     reaped: Vec<cqueue::Entry>,
+    wait_ns_max: u64,
     deadline: Option<u64>,
     /// The timeout that the kernel has, and what it points at.
     armed_deadline: Option<u64>,
@@ -90,6 +91,7 @@ impl Transport for RingTransport {
             files: Files::default(),
             blocking: Blocking::new(disk, waker.clone()),
             reaped: Vec::with_capacity(turn::COMPLETIONS_PER_TURN_MAX),
+            wait_ns_max: options.wait_ns_max,
             deadline: None,
             armed_deadline: None,
             armed_timespec: Box::default(),

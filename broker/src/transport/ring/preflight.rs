@@ -64,7 +64,7 @@ impl std::error::Error for PreflightError {}
 
 /// Tries everything that [`RingTransport`](super::RingTransport) leans on, in a small ring of its own.
 pub fn preflight() -> Result<(), PreflightError> {
-    let options = Options { buffer_count: 4, submission_count: 8, completion_count: 16 };
+    let options = small();
     let ring = setup::build(&options).map_err(|error| explain("setup", error))?;
     if !ring.params().is_feature_nodrop() || !ring.params().is_feature_ext_arg() {
         return Err(PreflightError::KernelTooOld);
@@ -77,6 +77,11 @@ pub fn preflight() -> Result<(), PreflightError> {
         buffers.leak();
         explain("multishot receive", error)
     })
+}
+
+/// A ring to try something with.
+fn small() -> Options {
+    Options { buffer_count: 4, submission_count: 8, completion_count: 16, ..Options::default() }
 }
 
 fn explain(what: &'static str, error: io::Error) -> PreflightError {
@@ -131,7 +136,7 @@ fn receive_twice(mut ring: IoUring) -> io::Result<()> {
 pub(in super::super) fn can_limit_receives() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
-        let options = Options { buffer_count: 4, submission_count: 8, completion_count: 16 };
+        let options = small();
         let Ok(ring) = setup::build(&options) else { return false };
         let Ok(mut buffers) = Buffers::register(&ring, options.buffer_count) else { return false };
         receive_limited(ring).unwrap_or_else(|_| {

@@ -15,7 +15,7 @@ use io_uring::types::{SubmitArgs, TimeoutFlags, Timespec};
 use io_uring::{opcode, squeue};
 
 use super::super::waker::visit_reactor;
-use super::super::{Event, OUTSIDE_WAIT_NS_MAX, WAIT_NS_MAX, Wait, YIELD_NS_MAX, monotonic_ns};
+use super::super::{Event, OUTSIDE_WAIT_NS_MAX, Wait, YIELD_NS_MAX, monotonic_ns};
 use super::RingTransport;
 use super::tokens::Token;
 
@@ -92,7 +92,10 @@ impl RingTransport {
     /// The system call. Waits for the sends, which end within it, and for one thing more if the caller may wait.
     fn submit_and_wait(&mut self, wait: Wait, now: u64) -> io::Result<()> {
         self.kernel.fill_submission()?;
-        let mut wait_ns = if self.waker.has_work_outside() { OUTSIDE_WAIT_NS_MAX } else { WAIT_NS_MAX };
+        let mut wait_ns = self.wait_ns_max;
+        if self.waker.has_work_outside() {
+            wait_ns = wait_ns.min(OUTSIDE_WAIT_NS_MAX);
+        }
         if let Some(at) = self.next_deadline() {
             wait_ns = wait_ns.min(at.saturating_sub(now));
         }

@@ -18,10 +18,15 @@ pub(super) struct Watchdog(#[allow(dead_code, reason = "its drop is the signal")
 
 impl Watchdog {
     pub(super) fn new() -> Self {
+        Self::of(TEST_TIME_MAX)
+    }
+
+    /// For a test that takes long.
+    pub(super) fn of(limit: Duration) -> Self {
         let name = std::thread::current().name().unwrap_or("a test").to_owned();
         let (alive, over) = mpsc::channel::<()>();
         std::thread::spawn(move || {
-            if let Err(mpsc::RecvTimeoutError::Timeout) = over.recv_timeout(TEST_TIME_MAX) {
+            if let Err(mpsc::RecvTimeoutError::Timeout) = over.recv_timeout(limit) {
                 eprintln!("{name} hangs");
                 std::process::abort();
             }
@@ -41,7 +46,7 @@ pub(super) fn run_with<T: Transport, R>(options: &Options, test: impl AsyncFnOnc
 
 /// Small, because tests run side by side.
 pub(super) fn options() -> Options {
-    Options { buffer_count: 64, submission_count: 256, completion_count: 1024 }
+    Options { buffer_count: 64, submission_count: 256, completion_count: 1024, ..Options::default() }
 }
 
 pub(super) fn run<T: Transport, R>(test: impl AsyncFnOnce(T) -> R) -> R {
