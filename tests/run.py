@@ -6,6 +6,7 @@
     tests/run.py --list
     tests/run.py --bin-dir DIR --foreign   with NSQ's own daemons: flags that only ours have are left out
     tests/run.py --seed 7 --set kills=200 acked_survives_kill
+    tests/run.py --transport=glommio  nsqd on glommio's sockets and not on its own ring
 """
 
 import argparse
@@ -41,7 +42,8 @@ def collect():
 def run_here(name, folder, options):
     """Runs one test in this process. Returns whether it passed."""
     test = collect()[name]
-    case = Case(folder, str(options.bin_dir), options.seed, options.foreign, dict(options.set))
+    case = Case(folder, str(options.bin_dir), options.seed, options.foreign, dict(options.set),
+                options.transport)
     try:
         test.function(case, test.variant) if test.variant else test.function(case)
         return True
@@ -113,6 +115,8 @@ def parse(argv):
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--set", type=assignment, action="append", default=[], metavar="NAME=VALUE",
                         help="a parameter of a test, such as kills=200")
+    parser.add_argument("--transport", choices=["auto", "ring", "glommio"], default="auto",
+                        help="with which sockets nsqd works, where a test does not say it itself")
     parser.add_argument("--patience", type=float, default=1.0, help="factor on every time-out")
     parser.add_argument("--scratch", type=pathlib.Path, default=os.environ.get("NSQ_TEST_SCRATCH", ROOT / ".cache/tests"),
                         help="where data directories go; /tmp is often in memory, which would test nothing of the disk")

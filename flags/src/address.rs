@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use rustix::io::Errno;
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +144,30 @@ pub fn socket_addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
+/// Listens at a host and a port by `bind`, as Go does: at the first address of a name; and at a wildcard address of
+/// either family for both of them, unless the kernel lacks IPv6. `bind` is to let a socket at `[::]` take IPv4 too.
+///
+/// # Errors
+/// What the resolver or `bind` says.
+pub fn listen_at<L>(
+    host: &str,
+    port: u16,
+    mut bind: impl FnMut(SocketAddr) -> io::Result<L>,
+) -> io::Result<L> {
+    let first = socket_addresses(host, port)?.into_iter().next();
+    match first.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))? {
+        first if !first.ip().is_unspecified() => bind(first),
+        _ => match bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+            Err(error) if lacks_ipv6(&error) => bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+            result => result,
+        },
+    }
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
 /// Joins host and port; a host with a colon in it gets brackets.
 pub fn join_host_port(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -218,5 +244,40 @@ mod tests {
         assert_eq!(socket_addresses("", 7).unwrap(), ["[::]:7".parse().unwrap()]);
         assert_eq!(socket_addresses("127.0.0.1", 7).unwrap(), ["127.0.0.1:7".parse().unwrap()]);
         assert_eq!(socket_addresses("::1", 7).unwrap(), ["[::1]:7".parse().unwrap()]);
+    }
+
+    /// Which addresses are tried for `host`, where the first try ends with `errno`.
+    fn tried(host: &str, errno: Option<Errno>) -> (Vec<String>, bool) {
+        let mut tried = Vec::new();
+        let result = listen_at(host, 7, |address| {
+            tried.push(address.to_string());
+            match errno {
+                Some(errno) if tried.len() == 1 => Err(io::Error::from(errno)),
+                _ => Ok(()),
+            }
+        });
+        (tried, result.is_ok())
+    }
+
+    #[test]
+    fn a_wildcard_of_either_family_listens_for_both() {
+        for host in ["", "0.0.0.0", "::"] {
+            assert_eq!(tried(host, None), (vec!["[::]:7".to_owned()], true), "{host:?}");
+        }
+        assert_eq!(tried("127.0.0.1", None), (vec!["127.0.0.1:7".to_owned()], true));
+        assert_eq!(tried("::1", None), (vec!["[::1]:7".to_owned()], true));
+    }
+
+    #[test]
+    fn without_ipv6_a_wildcard_listens_for_ipv4() {
+        for errno in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
+            assert_eq!(
+                tried("0.0.0.0", Some(errno)),
+                (vec!["[::]:7".to_owned(), "0.0.0.0:7".to_owned()], true)
+            );
+        }
+        // Somebody else has the port: that is not to be answered by half a listener.
+        assert_eq!(tried("0.0.0.0", Some(Errno::ADDRINUSE)), (vec!["[::]:7".to_owned()], false));
+        assert_eq!(tried("127.0.0.1", Some(Errno::ADDRNOTAVAIL)), (vec!["127.0.0.1:7".to_owned()], false));
     }
 }

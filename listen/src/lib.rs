@@ -6,11 +6,11 @@
 mod impatient;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nsq_flags::address::{Endpoint, socket_addresses};
+use nsq_flags::address::{Endpoint, listen_at};
 use nsq_flags::warn;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,21 +39,7 @@ pub fn listen(address: &str) -> io::Result<TcpListener> {
         Endpoint::Tcp { host, port } => (host, port),
         Endpoint::Unix(path) => return Err(invalid(format!("{path} is no TCP address"))),
     };
-    let first = socket_addresses(&host, port)?
-        .into_iter()
-        .next()
-        .ok_or_else(|| invalid(format!("{host} has no address")))?;
-    if !first.ip().is_unspecified() {
-        return bind(first);
-    }
-    bind(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)).or_else(|error| {
-        match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL) => {
-                bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
-            }
-            _ => Err(error),
-        }
-    })
+    listen_at(&host, port, bind)
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

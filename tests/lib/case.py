@@ -42,8 +42,9 @@ def test(timeout_s=60, variants=(None,), beyond_nsq=False):
 class Case:
     """What one test works with. Everything it started ends with `close`."""
 
-    def __init__(self, folder, bin_dir, seed, foreign, parameters):
+    def __init__(self, folder, bin_dir, seed, foreign, parameters, transport="auto"):
         self.folder, self.bin_dir, self.seed, self.foreign = folder, bin_dir, seed, foreign
+        self.transport = transport
         self.random = random.Random(seed)
         self.daemons = []
         self._closing = []
@@ -66,6 +67,8 @@ class Case:
         """An nsqd with a new data directory, or `data_path`. `own` are flags that NSQ's nsqd does not have; they are
         left out when the daemons are NSQ's."""
         name = f"nsqd-{len(self.daemons)}"
+        if not any(flag.startswith("--transport=") for flag in (*flags, *own)):
+            own = (*own, f"--transport={self.transport}")
         daemon = Nsqd(os.path.join(self.bin_dir, "nsqd"), [*flags, *([] if self.foreign else own)],
                       data_path or self.directory(name), os.path.join(self.folder, name + ".log"))
         return self._add(daemon, start)

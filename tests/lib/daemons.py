@@ -39,13 +39,15 @@ class Daemon:
         self.program, self.flags, self.log_path = program, list(flags), log_path
         self.http_address = http_port.address
         self.process = None
+        self.before_exec = None  # A function that the new process calls before it becomes the daemon.
 
     def spawn(self):
         """Starts the process and does not wait for it."""
         with open(self.log_path, "ab") as log:
             log.write(b"-- %s %s\n" % (os.path.basename(self.program).encode(), " ".join(self.flags).encode()))
             log.flush()
-            self.process = subprocess.Popen([self.program, *self.flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([self.program, *self.flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=self.before_exec)
         return self
 
     def wait_ready(self, within_s=START_WITHIN_S):

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -45,8 +45,7 @@ impl Server {
     }
 
     fn with_timeouts(timeouts: Timeouts) -> Self {
-        let any_port: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        Self::start(Listener::tcp(&[any_port]).unwrap(), timeouts)
+        Self::start(Listener::tcp("127.0.0.1", 0).unwrap(), timeouts)
     }
 
     fn connect(&self) -> TcpStream {

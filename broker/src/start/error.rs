@@ -120,7 +120,9 @@ impl fmt::Display for CoreError {
 impl std::error::Error for CoreError {}
 
 const RAISE_DESCRIPTORS: &str = ": raise `ulimit -n` (LimitNOFILE= in a systemd unit)";
-const RAISE_LOCKED_MEMORY: &str = ": raise `ulimit -l` (LimitMEMLOCK= in a systemd unit)";
+/// Some kernels count the rings themselves, 0.8 MiB for each core.
+const RAISE_LOCKED_MEMORY: &str =
+    ": raise `ulimit -l` (LimitMEMLOCK= in a systemd unit) to 1 MiB for each core";
 const RAISE_THREADS: &str = ": raise `ulimit -u` (TasksMax= in a systemd unit, --pids-limit of a container)";
 
 /// What an operator can do about an error of the operating system: the end of its sentence, or nothing.

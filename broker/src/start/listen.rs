@@ -11,7 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nsq_flags::address::{Endpoint, join_host_port, socket_addresses};
+use nsq_flags::address::{Endpoint, join_host_port, listen_at};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::config::Config;
@@ -37,21 +37,16 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds one of `addresses` (the first that works) and listens.
-    pub fn tcp(addresses: &[SocketAddr]) -> io::Result<Self> {
+    /// Listens at a host and a port; a wildcard host takes both families.
+    pub fn tcp(host: &str, port: u16) -> io::Result<Self> {
         let until = Instant::now() + ADDRESS_IN_USE_RETRY_MAX;
         loop {
-            let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-            for address in addresses {
-                match bind_tcp(*address) {
-                    Ok(listener) => return Ok(listener),
-                    Err(error) => last = error,
+            match listen_at(host, port, bind_tcp) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                    std::thread::sleep(ADDRESS_IN_USE_PAUSE);
                 }
+                result => return result,
             }
-            if last.kind() != io::ErrorKind::AddrInUse || Instant::now() >= until {
-                return Err(last);
-            }
-            std::thread::sleep(ADDRESS_IN_USE_PAUSE);
         }
     }
 
@@ -125,10 +120,7 @@ fn bind(endpoint: &Endpoint) -> Result<Listener, StartError> {
     let listen = |error| StartError::Listen { address: address_text(endpoint), error };
     match endpoint {
         Endpoint::Unix(path) => Listener::unix(Path::new(path)).map_err(listen),
-        Endpoint::Tcp { host, port } => {
-            let addresses = socket_addresses(host, *port).map_err(listen)?;
-            Listener::tcp(&addresses).map_err(listen)
-        }
+        Endpoint::Tcp { host, port } => Listener::tcp(host, *port).map_err(listen),
     }
 }
 
@@ -143,23 +135,22 @@ fn address_text(endpoint: &Endpoint) -> String {
 mod tests {
     use super::*;
 
-    fn loopback() -> [SocketAddr; 1] {
-        ["127.0.0.1:0".parse().expect("invariant: an address")]
-    }
-
     #[test]
     fn a_port_in_use_is_refused_and_not_shared() {
-        let first = Listener::tcp(&loopback()).unwrap();
+        let first = Listener::tcp("127.0.0.1", 0).unwrap();
         let Address::Tcp(address) = first.address().clone() else { panic!("not TCP") };
-        let error = Listener::tcp(&[address]).unwrap_err();
+        let error = Listener::tcp("127.0.0.1", address.port()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        assert_eq!(Listener::tcp(&[address]).unwrap().address().port(), i32::from(address.port()));
+        assert_eq!(
+            Listener::tcp("127.0.0.1", address.port()).unwrap().address().port(),
+            i32::from(address.port())
+        );
     }
 
     #[test]
     fn an_accepted_socket_notices_a_peer_that_is_gone() {
-        let listener = Listener::tcp(&loopback()).unwrap();
+        let listener = Listener::tcp("127.0.0.1", 0).unwrap();
         let Address::Tcp(address) = listener.address().clone() else { panic!("not TCP") };
         let _peer = std::net::TcpStream::connect(address).unwrap();
         let accepted = rustix::net::accept(listener.duplicate().unwrap()).unwrap();
@@ -168,6 +159,24 @@ mod tests {
         assert_eq!(sockopt::tcp_keepidle(&accepted).unwrap(), KEEPALIVE);
         assert_eq!(sockopt::tcp_keepintvl(&accepted).unwrap(), KEEPALIVE);
         assert!(sockopt::tcp_nodelay(&accepted).unwrap());
+    }
+
+    #[test]
+    fn a_wildcard_takes_both_families() {
+        // A machine without IPv6 has nothing to connect from.
+        let families: &[&str] = if std::net::TcpListener::bind("[::1]:0").is_ok() {
+            &["127.0.0.1", "::1"]
+        } else {
+            &["127.0.0.1"]
+        };
+        for host in ["", "0.0.0.0", "::"] {
+            let listener = Listener::tcp(host, 0).unwrap();
+            let port = listener.port().unwrap();
+            for client in families {
+                std::net::TcpStream::connect((*client, port))
+                    .unwrap_or_else(|error| panic!("{host:?} from {client}: {error}"));
+            }
+        }
     }
 
     #[test]
