@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use impatient::{ANSWER_MS_MAX, Impatient};
+pub use impatient::{ANSWER_MS_MAX, HEAD_MS_MAX, IDLE_MS_MAX, Impatient, Requests, UnderWay};
 
 /// TCP keep-alive period: a machine that vanished is noticed after some ten periods.
 const KEEPALIVE_S: u64 = 15;

@@ -22,8 +22,8 @@ pub const NAMES_PER_ADDRESS_MAX: usize = NAMES_MAX / 4;
 /// Channels of one topic. Keeps a registration, which searches and shifts a sorted list, below a millisecond.
 pub const CHANNELS_PER_TOPIC_MAX: usize = 1 << 16;
 
-/// Topics that one connection can be registered for.
-pub const TOPICS_PER_REGISTRANT_MAX: usize = 1 << 18;
+/// Topics that one connection can be registered for. Keeps a producer in `/nodes`, which is in one piece, below 5 MB.
+pub const TOPICS_PER_REGISTRANT_MAX: usize = 1 << 16;
 
 /// Longest text of an IDENTIFY in bytes: that of a host name. Each is in every `/lookup` of every topic of its peer,
 /// and takes six times its size there at worst, escaped.
@@ -51,8 +51,8 @@ pub const RESERVED_FILES: u64 = 32;
 /// it said about itself, twice: 50 KB at worst. An honest idle one takes 2 KB.
 pub const PEERS_MAX: usize = 1 << 16;
 
-/// HTTP connections at the same time, if there are descriptors for so many. Each can make the daemon hold an
-/// answer, for [`nsq_listen::ANSWER_MS_MAX`].
+/// HTTP connections at the same time, if there are descriptors for so many. Each can make the daemon hold a head of
+/// [`HTTP_HEAD_SIZE_MAX`]; answers have a bound in sum.
 pub const HTTP_CLIENTS_MAX: usize = 1 << 13;
 
 /// Part of the other descriptors that HTTP may use; the peers have the rest. Neither can starve the other.
@@ -61,17 +61,18 @@ pub const HTTP_FILES_SHARE: u64 = 4;
 /// Largest head of an HTTP request in bytes.
 pub const HTTP_HEAD_SIZE_MAX: usize = 64 * 1024;
 
-/// How long an HTTP connection may take for a head, which includes its idle time between requests.
-pub const HTTP_HEAD_MS_MAX: u64 = 300_000;
-
 /// Largest HTTP body that is read (and thrown away) to keep the connection usable.
 pub const HTTP_BODY_SIZE_MAX: usize = 8 * 1024 * 1024;
 
 /// How long an HTTP body may take.
 pub const HTTP_BODY_MS_MAX: u64 = 30_000;
 
-/// Size in bytes beyond which a piece of `/debug` is sent before the next is made.
-pub const DEBUG_PIECE_SIZE: usize = 64 * 1024;
+/// Size in bytes beyond which a piece of an answer is sent before the next is made.
+pub const PIECE_SIZE: usize = 64 * 1024;
+
+/// Bytes of answers that are made and not sent yet, of all HTTP clients in sum. Beyond it answers wait for each other:
+/// a client that does not read is closed after `ANSWER_MS_MAX` of the crate `nsq-listen`.
+pub const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Period of saving a changed registry to the state file, and of forgetting remembered peers that stay away.
 pub const STATE_PERIOD_MS: u64 = 1_000;

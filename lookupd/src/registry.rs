@@ -16,6 +16,7 @@
 //! message. Only `#ephemeral` names go with their last registrant.
 
 mod ids;
+mod listing;
 mod memory;
 mod quota;
 mod registrant;
@@ -34,9 +35,10 @@ use quota::{Maker, Quotas};
 use registrant::{Origin, Registrant};
 use topic::{Tombstone, Topic};
 
+pub use listing::{Cursor, Listing};
 pub use memory::{Memory, MemoryError};
 pub use registrant::Announcement;
-pub use view::{Counts, DebugCursor};
+pub use view::Counts;
 
 /// A connected nsqd, from [`Registry::identify`] to [`Registry::disconnect`]. Ids are given out again, so it must
 /// not be kept any longer.

@@ -1,7 +1,5 @@
 //! What each endpoint does: functions from arguments to an answer, without waiting for anything.
 
-use std::sync::Arc;
-
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use nsq_flags::info;
@@ -10,8 +8,7 @@ use nsq_protocol::limits::NSQ_VERSION;
 use nsq_protocol::names::validate;
 
 use super::route::Endpoint;
-use super::{Answer, debug, whole};
-use crate::registry::{Category, Full};
+use crate::registry::{Category, Full, Listing};
 use crate::shared::Shared;
 
 /// Content type of `/metrics`.
@@ -32,31 +29,46 @@ impl From<Full> for ApiError {
     }
 }
 
-/// Executes a request; `query` is what stands behind the `?`.
-pub(super) fn execute(endpoint: Endpoint, query: &str, shared: &Arc<Shared>) -> Answer {
-    let result = match endpoint {
-        Endpoint::Debug => return debug::answer(shared),
-        Endpoint::Ping => Ok(reply::plain_text(StatusCode::OK, "OK")),
-        Endpoint::Info => Ok(info()),
-        Endpoint::Topics => Ok(written(|json| shared.registry().push_topics(json))),
-        Endpoint::Nodes => Ok(written(|json| shared.registry().push_nodes(json, shared.clock.now_ns()))),
-        Endpoint::Metrics => Ok(metrics(shared)),
-        _ => with_arguments(endpoint, query, shared),
-    };
-    whole(result.unwrap_or_else(Reply::from))
+/// What a request leads to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// This answer.
+    Reply(Reply),
+    /// A list of what the registry holds.
+    List(Listing),
 }
 
-fn with_arguments(endpoint: Endpoint, query: &str, shared: &Shared) -> Result<Reply, ApiError> {
-    let query = Query::parse(query.as_bytes())?;
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+/// Executes a request; `query` is what stands behind the `?`.
+pub(super) fn execute(endpoint: Endpoint, query: &str, shared: &Shared) -> Outcome {
     match endpoint {
-        Endpoint::Channels => channels(&query, shared),
-        Endpoint::Lookup => lookup(&query, shared),
+        Endpoint::Ping => reply::plain_text(StatusCode::OK, "OK").into(),
+        Endpoint::Info => info().into(),
+        Endpoint::Topics => Outcome::List(Listing::Topics),
+        Endpoint::Nodes => Outcome::List(Listing::Nodes),
+        Endpoint::Debug => Outcome::List(Listing::Debug),
+        Endpoint::Metrics => metrics(shared).into(),
+        _ => with_arguments(endpoint, query, shared).unwrap_or_else(|error| Reply::from(error).into()),
+    }
+}
+
+fn with_arguments(endpoint: Endpoint, query: &str, shared: &Shared) -> Result<Outcome, ApiError> {
+    let query = Query::parse(query.as_bytes())?;
+    let done = match endpoint {
+        Endpoint::Channels => return Ok(Outcome::List(Listing::Channels(topic_unchecked(&query)?.into()))),
+        Endpoint::Lookup => return lookup(&query, shared),
         Endpoint::CreateTopic => create_topic(&query, shared),
         Endpoint::DeleteTopic => delete_topic(&query, shared),
         Endpoint::CreateChannel => create_channel(&query, shared),
         Endpoint::DeleteChannel => delete_channel(&query, shared),
         _ => tombstone(&query, shared),
-    }
+    };
+    done.map(Outcome::from)
 }
 
 fn info() -> Reply {
@@ -72,16 +84,10 @@ fn metrics(shared: &Shared) -> Reply {
     reply::with_type(StatusCode::OK, PROMETHEUS, text)
 }
 
-fn channels(query: &Query<'_>, shared: &Shared) -> Result<Reply, ApiError> {
+fn lookup(query: &Query<'_>, shared: &Shared) -> Result<Outcome, ApiError> {
     let topic = topic_unchecked(query)?;
-    Ok(written(|json| shared.registry().push_channels(json, topic)))
-}
-
-fn lookup(query: &Query<'_>, shared: &Shared) -> Result<Reply, ApiError> {
-    let topic = topic_unchecked(query)?;
-    let mut json = String::new();
-    if shared.registry().push_lookup(&mut json, topic, shared.clock.now_ns()) {
-        Ok(reply::json(json))
+    if shared.registry().knows_topic(topic) {
+        Ok(Outcome::List(Listing::Lookup(topic.into())))
     } else {
         Err(TOPIC_NOT_FOUND)
     }
@@ -144,10 +150,4 @@ fn topic_and_channel<'a>(query: &'a Query<'_>) -> Result<(&'a str, &'a str), Api
     let topic = topic(query)?;
     let channel = query.get("channel").ok_or(MISSING_ARG_CHANNEL)?;
     Ok((topic, validate(channel).ok_or(INVALID_ARG_CHANNEL)?))
-}
-
-fn written(write: impl FnOnce(&mut String)) -> Reply {
-    let mut json = String::new();
-    write(&mut json);
-    reply::json(json)
 }

@@ -87,6 +87,11 @@ impl IdSet {
         self.0.iter().copied()
     }
 
+    /// Those at or behind `id`.
+    pub(super) fn iter_from(&self, id: u32) -> impl Iterator<Item = u32> {
+        self.0[self.0.partition_point(|&known| known < id)..].iter().copied()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

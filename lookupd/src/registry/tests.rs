@@ -21,10 +21,23 @@ fn announcement(peer: usize) -> Announcement {
     }
 }
 
-fn json(write: impl FnOnce(&mut String)) -> Value {
-    let mut text = String::new();
-    write(&mut text);
-    serde_json::from_str(&text).unwrap()
+/// A listing, in pieces as small as can be, which must come to the same as a single one.
+fn list(registry: &Registry, listing: Listing, now_ns: i64) -> String {
+    let whole = |size: usize| {
+        let (mut text, mut cursor) = (String::new(), Cursor::new(listing.clone()));
+        while !cursor.is_at_end() {
+            let mut piece = String::new();
+            registry.push_piece(&mut piece, &mut cursor, now_ns, size);
+            text.push_str(&piece);
+        }
+        text
+    };
+    assert_eq!(whole(0), whole(usize::MAX));
+    whole(0)
+}
+
+fn json(registry: &Registry, listing: Listing, now_ns: i64) -> Value {
+    serde_json::from_str(&list(registry, listing, now_ns)).unwrap()
 }
 
 fn texts(list: &Value) -> Vec<String> {
@@ -45,12 +58,10 @@ fn hosts(list: &Value) -> Vec<String> {
 
 /// Channels and producers' hosts of a known topic.
 fn lookup(registry: &Registry, topic: &str, now_ns: i64) -> Option<(Vec<String>, Vec<String>)> {
-    let mut text = String::new();
-    if !registry.push_lookup(&mut text, topic, now_ns) {
-        assert_eq!(text, "");
+    if !registry.knows_topic(topic) {
         return None;
     }
-    let value: Value = serde_json::from_str(&text).unwrap();
+    let value = json(registry, Listing::Lookup(topic.into()), now_ns);
     Some((texts(&value["channels"]), hosts(&value["producers"])))
 }
 
@@ -62,7 +73,7 @@ fn producers(registry: &Registry, topic: &str, now_ns: i64) -> Vec<String> {
 type Node = (String, Vec<(String, bool)>);
 
 fn nodes(registry: &Registry, now_ns: i64) -> Vec<Node> {
-    let value = json(|out| registry.push_nodes(out, now_ns));
+    let value = json(registry, Listing::Nodes, now_ns);
     let node = |node: &Value| {
         let topics = texts(&node["topics"]);
         let flags = node["tombstones"].as_array().unwrap();
@@ -77,12 +88,7 @@ fn nodes(registry: &Registry, now_ns: i64) -> Vec<Node> {
 }
 
 fn debug_keys(registry: &Registry) -> Vec<String> {
-    let mut text = String::new();
-    let mut cursor = Some(DebugCursor::default());
-    while let Some(from) = cursor {
-        cursor = registry.push_debug(&mut text, from, 0);
-    }
-    let value: Value = serde_json::from_str(&text).unwrap();
+    let value = json(registry, Listing::Debug, 0);
     let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
     keys.sort();
     keys
@@ -326,10 +332,10 @@ impl Pair {
         let now_ns = self.model.now_ns;
         for topic in TOPICS {
             assert_eq!(lookup(&self.registry, topic, now_ns), self.model.lookup(topic), "{topic}");
-            let channels = texts(&json(|out| self.registry.push_channels(out, topic))["channels"]);
+            let channels = texts(&json(&self.registry, Listing::Channels((*topic).into()), 0)["channels"]);
             assert_eq!(channels, self.model.lookup(topic).unwrap_or_default().0);
         }
-        let mut topics = texts(&json(|out| self.registry.push_topics(out))["topics"]);
+        let mut topics = texts(&json(&self.registry, Listing::Topics, 0)["topics"]);
         topics.sort();
         assert_eq!(topics, self.model.topics.iter().copied().collect::<Vec<_>>());
         assert_eq!(nodes(&self.registry, now_ns), self.model.nodes());
@@ -387,14 +393,14 @@ fn a_producer_is_shown_with_all_it_announced() {
     let id = registry.identify(announced, "10.0.0.1:5", 7);
     registry.register(id, "t", Some("c")).unwrap();
     let mut text = String::new();
-    registry.push_lookup(&mut text, "t", 7);
+    text.push_str(&list(&registry, Listing::Lookup("t".into()), 7));
     let producer = concat!(
         r#"{"remote_address":"10.0.0.1:5","hostname":"q\"\u003c\u0026\u003e\u2028","broadcast_address":"h1","#,
         r#""tcp_port":4150,"http_port":4151,"version":"1.3.0","topology_zone":"z","topology_region":"""#,
     );
     assert_eq!(text, format!("{{\"channels\":[\"c\"],\"producers\":[{producer}}}]}}"));
     text.clear();
-    registry.push_nodes(&mut text, 7);
+    text.push_str(&list(&registry, Listing::Nodes, 7));
     assert_eq!(text, format!("{{\"producers\":[{producer},\"tombstones\":[false],\"topics\":[\"t\"]}}]}}"));
 }
 
@@ -402,7 +408,7 @@ fn a_producer_is_shown_with_all_it_announced() {
 fn debug_shows_times_and_flags_unexpired() {
     let (mut registry, _) = one_producer();
     registry.set_tombstones("t", "h1:4151", 3);
-    let value = json(|out| assert_eq!(registry.push_debug(out, DebugCursor::default(), usize::MAX), None));
+    let value = json(&registry, Listing::Debug, 0);
     let topic = &value["topic:t:"][0];
     assert_eq!((topic["tombstoned"].as_bool(), topic["tombstoned_at"].as_i64()), (Some(true), Some(3)));
     let channel = &value["channel:t:c"][0];
@@ -456,9 +462,10 @@ fn a_topic_takes_so_many_channels_and_says_so() {
 #[test]
 fn one_address_cannot_use_up_the_names_of_all() {
     let mut registry = Registry::new(LIFETIMES);
-    let greedy = [5, 6].map(|port| registry.identify(announcement(1), &format!("10.0.0.1:{port}"), 0));
+    let greedy =
+        [5, 6, 7, 8, 9].map(|port| registry.identify(announcement(1), &format!("10.0.0.1:{port}"), 0));
     for i in 0..NAMES_PER_ADDRESS_MAX {
-        registry.register(greedy[i % 2], &format!("t{i}"), None).unwrap();
+        registry.register(greedy[i % 5], &format!("t{i}"), None).unwrap();
     }
     assert_eq!(registry.register(greedy[0], "new", None), Err(Full::NamesOfAddress));
     assert_eq!(registry.register(greedy[1], "t0", Some("new")), Err(Full::NamesOfAddress));
@@ -486,6 +493,52 @@ fn a_bystander_changes_nothing_by_unregistering() {
     assert!(!registry.unregister_channel(bystander, "t", "c"));
     assert_eq!(registry.revision(), revision, "so nothing is saved either");
     assert_eq!(producers(&registry, "t", 0), ["h1"]);
+}
+
+#[test]
+fn what_is_there_all_the_time_is_listed_once_though_others_come_and_go() {
+    let mut registry = Registry::new(LIFETIMES);
+    let ids: Vec<_> = (0..20)
+        .map(|peer| {
+            let id = registry.identify(announcement(peer), &format!("10.0.0.{peer}:5"), 0);
+            registry.register(id, "t", Some(&format!("c{peer:02}"))).unwrap();
+            id
+        })
+        .collect();
+    let (mut text, mut cursor) = (String::new(), Cursor::new(Listing::Lookup("t".into())));
+    let mut step = 0;
+    while !cursor.is_at_end() {
+        let mut piece = String::new();
+        registry.push_piece(&mut piece, &mut cursor, 0, 0);
+        text.push_str(&piece);
+        // Every third peer and its channel go, from behind and from the front; new ones come.
+        let victim = [step, 19 - step.min(19)][step % 2];
+        if victim % 3 == 0 && victim < 20 {
+            registry.disconnect(ids[victim], |_| ());
+            registry.delete_channel("t", &format!("c{victim:02}"));
+            let new = registry.identify(announcement(100 + step), &format!("10.0.1.{step}:5"), 0);
+            registry.register(new, "t", None).unwrap();
+        }
+        step += 1;
+    }
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let (channels, hosts) = (texts(&value["channels"]), hosts(&value["producers"]));
+    for stays in (0..20).filter(|peer| peer % 3 != 0) {
+        assert_eq!(channels.iter().filter(|name| **name == format!("c{stays:02}")).count(), 1);
+        assert_eq!(hosts.iter().filter(|host| **host == format!("h{stays}")).count(), 1);
+    }
+}
+
+#[test]
+fn a_topic_that_goes_ends_its_listing() {
+    let (mut registry, _) = one_producer();
+    for size in [0, 20] {
+        let (mut text, mut cursor) = (String::new(), Cursor::new(Listing::Lookup("t".into())));
+        registry.push_piece(&mut text, &mut cursor, 0, size);
+        registry.delete_topic("t", |_| ());
+        registry.push_piece(&mut text, &mut cursor, 0, usize::MAX);
+        assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    }
 }
 
 // -- remembered -----------------------------------------------------------------------------------
