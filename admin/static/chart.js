@@ -20,7 +20,8 @@ function hide() {
 }
 
 function local(text, long) {
-  const options = long ? { hour: "2-digit", minute: "2-digit", second: "2-digit" } : { hour: "2-digit", minute: "2-digit" };
+  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  if (long) options.second = "2-digit";
   return new Date(text).toLocaleTimeString([], options);
 }
 

@@ -124,9 +124,9 @@ fn nodes(context: &Context<'_>, topic: &str, channel: &ChannelState, live: Optio
     let has_delivery = live.is_some_and(|live| live.delivery.all > 0);
     let figures = |figures: &ChannelFigures, key: Option<Key>| {
         html! {
-            td.n.with-spark { (number::count(figures.depth)) (spark(&context.values(key, Metric::Depth), Kind::Depth)) }
+            td.n.with-spark { (spark(&context.values(key, Metric::Depth), Kind::Depth)) (number::count(figures.depth)) }
             td.n.p2 { (memory_and_disk(figures.depth, figures.backend_depth)) }
-            td.n.p2.with-spark { (number::rate(context.flow(key).map(|flow| flow.incoming))) (spark(&context.values(key, Metric::In), Kind::In)) }
+            td.n.p2.with-spark { (spark(&context.values(key, Metric::In), Kind::In)) (number::rate(context.flow(key).map(|flow| flow.incoming))) }
             td.n { (number::count(figures.in_flight)) }
             td.n.p2 { (number::count(figures.deferred)) }
             td.n.p3 { (number::count(figures.requeue_count)) }
@@ -169,7 +169,7 @@ fn nodes(context: &Context<'_>, topic: &str, channel: &ChannelState, live: Optio
         priority: 1,
     };
     let total = html! {
-        th scope="row" { "All nodes" } (figures(&channel.figures, None)) (extra(live))
+        th scope="row" { "All nodes" } (figures(&channel.figures, context.history.channel_key(topic, &channel.name))) (extra(live))
         td.n { (consumers(channel.figures.client_count, channel.figures.clients_unknown)) }
     };
     let table = Table {

@@ -76,7 +76,7 @@ pub const COLUMNS: [Column; 13] = [
         title: "Consumers",
         about: "connections that are subscribed",
         number: true,
-        priority: 1,
+        priority: 2,
     },
     Column {
         key: "oldest",
@@ -220,8 +220,12 @@ fn list(context: &Context<'_>, mut rows: Vec<Row<'_>>, path: &str, flat: bool) -
         (if descending { order.reverse() } else { order }).then_with(|| a.name().cmp(&b.name()))
     });
     let (shown, page, pages) = view.cut(&rows);
-    let markup: Vec<Markup> = shown.iter().map(|row| one(context, row, flat)).collect();
-    let table = Table { caption: "Channels", columns: &COLUMNS, checks: true, path, view, own_order };
+    // Only some nsqds tell it; a column of dashes would push others out.
+    let oldest = rows.iter().any(|row| row.channel.figures.oldest_ms.is_some());
+    let columns: Vec<Column> =
+        COLUMNS.into_iter().filter(|column| oldest || column.key != "oldest").collect();
+    let markup: Vec<Markup> = shown.iter().map(|row| one(context, row, flat, oldest)).collect();
+    let table = Table { caption: "Channels", columns: &columns, checks: true, path, view, own_order };
     let empty = match (flat, view.q.is_empty() && view.state.is_empty()) {
         (false, _) => "No channels: messages stay in the topic until there is one.",
         (true, true) => "No channels yet. A channel is created when a consumer first subscribes to it.",
@@ -235,7 +239,7 @@ fn list(context: &Context<'_>, mut rows: Vec<Row<'_>>, path: &str, flat: bool) -
     }
 }
 
-fn one(context: &Context<'_>, row: &Row<'_>, flat: bool) -> Markup {
+fn one(context: &Context<'_>, row: &Row<'_>, flat: bool, oldest: bool) -> Markup {
     let (topic, channel, links) = (row.topic, row.channel, &context.site.links);
     let (figures, flow) = (&channel.figures, row.flow);
     let object = format!("{}/{}", topic.name, channel.name);
@@ -246,16 +250,16 @@ fn one(context: &Context<'_>, row: &Row<'_>, flat: bool) -> Markup {
             a href=(links.channel(&topic.name, &channel.name)) { (channel.name) }
             (badges(channel))
         }
-        td.n.with-spark { (number::count(figures.depth)) (spark(&context.values(row.key, Metric::Depth), Kind::Depth)) }
+        td.n.with-spark { (spark(&context.values(row.key, Metric::Depth), Kind::Depth)) (number::count(figures.depth)) }
         td.n.p2 { (trend_cell(row.trend, figures.depth)) }
         td.n.p2 { (number::rate(flow.map(|flow| flow.incoming))) }
-        td.n.with-spark { (number::rate(flow.map(|flow| flow.outgoing))) (spark(&context.values(row.key, Metric::Out), Kind::Out)) }
+        td.n.with-spark { (spark(&context.values(row.key, Metric::Out), Kind::Out)) (number::rate(flow.map(|flow| flow.outgoing))) }
         td.n.p2 { @match row.redo_share() { Some(share) => (text::percent(share)), None => (number::unknown()) } }
         td.n.p2 { (number::count(figures.in_flight)) }
         td.n.p3 { (number::count(figures.deferred)) }
         td.n.p3 { (number::rate(flow.map(|flow| flow.timed_out * 60.0))) }
-        td.n { (consumers(figures.client_count, figures.clients_unknown)) }
-        td.n.p3 { @match figures.oldest_ms { Some(ms) => (text::duration(ms / 1_000)), None => (number::unknown()) } }
+        td.n.p2 { (consumers(figures.client_count, figures.clients_unknown)) }
+        @if oldest { td.n.p3 { @match figures.oldest_ms { Some(ms) => (text::duration(ms / 1_000)), None => (number::unknown()) } } }
         td.n.p3 { (number::count(channel.nodes.len() as u64)) }
         td { (finding::chip(row.worst)) }
     };

@@ -245,9 +245,9 @@ fn one(context: &Context<'_>, node: &NodeState, row: &Row<'_>, tree: bool) -> Ma
             }
             @if paused { (badge::warn("paused", "")) }
         }
-        td.n.with-spark { (number::count(depth)) (spark(&context.values(row.key, Metric::Depth), Kind::Depth)) }
+        td.n.with-spark { (spark(&context.values(row.key, Metric::Depth), Kind::Depth)) (number::count(depth)) }
         td.n.p2 { (super::topic::memory_and_disk(depth, backend)) }
-        td.n.with-spark { (number::rate(flow.map(|flow| flow.incoming))) (spark(&context.values(row.key, Metric::In), Kind::In)) }
+        td.n.with-spark { (spark(&context.values(row.key, Metric::In), Kind::In)) (number::rate(flow.map(|flow| flow.incoming))) }
         @match row.channel {
             Some((_, figures)) => {
                 td.n.p2 { (number::count(figures.in_flight)) } td.n.p2 { (number::count(figures.deferred)) }

@@ -198,9 +198,9 @@ fn one(context: &Context<'_>, node: &NodeState) -> Markup {
         td { (state_cell(node)) }
         td.p3 { (number::foreign(&node.version)) @if !node.server.is_empty() { " " span.muted { (number::foreign(&node.server)) } } }
         td.n.p2 { (up(snapshot, node)) }
-        td.n.with-spark { (number::rate(flow.map(|flow| flow.incoming))) (spark(&context.values(key, Metric::In), Kind::In)) }
+        td.n.with-spark { (spark(&context.values(key, Metric::In), Kind::In)) (number::rate(flow.map(|flow| flow.incoming))) }
         td.n.p2 { (number::rate(flow.map(|flow| flow.outgoing))) }
-        td.n.with-spark { (number::count(node.totals.depth)) (spark(&context.values(key, Metric::Depth), Kind::Depth)) }
+        td.n.with-spark { (spark(&context.values(key, Metric::Depth), Kind::Depth)) (number::count(node.totals.depth)) }
         td.n.p3 { (number::count(node.totals.in_flight)) }
         td.n.p2 { (number::count(node.totals.client_count)) }
         td.n.p3 { @match node.producers { Some(count) => (number::count(count)), None => (number::unknown()) } }

@@ -201,9 +201,9 @@ fn nodes(context: &Context<'_>, topic: &TopicState, live: Option<&TopicStats>) -
     let last = columns.pop();
     let figures = |figures: &TopicFigures, key: Option<Key>, channels: usize| {
         html! {
-            td.n.with-spark { (number::count(figures.depth)) (spark(&context.values(key, Metric::Depth), Kind::Depth)) }
+            td.n.with-spark { (spark(&context.values(key, Metric::Depth), Kind::Depth)) (number::count(figures.depth)) }
             td.n.p2 { (memory_and_disk(figures.depth, figures.backend_depth)) }
-            td.n.with-spark { (number::rate(context.flow(key).map(|flow| flow.incoming))) (spark(&context.values(key, Metric::In), Kind::In)) }
+            td.n.with-spark { (spark(&context.values(key, Metric::In), Kind::In)) (number::rate(context.flow(key).map(|flow| flow.incoming))) }
             td.n { (number::count(figures.message_count)) }
             td.n.p2 { @if let Some(bytes) = figures.message_bytes.checked_div(figures.message_count) { (number::count(bytes)) } @else { (number::unknown()) } }
             td.n.p2 { (channels) }
@@ -240,7 +240,7 @@ fn nodes(context: &Context<'_>, topic: &TopicState, live: Option<&TopicStats>) -
     let percentile_heads = html! { @for head in &heads { th.n.p3 scope="col" { (head) } } };
     let total = html! {
         th scope="row" { "All nodes" }
-        (figures(&topic.figures, context.history.topic_key(&topic.name).filter(|_| false), topic.channels.len()))
+        (figures(&topic.figures, context.history.topic_key(&topic.name), topic.channels.len()))
         @for quantile in &quantiles {
             td.n.p3 { (percentile(live.and_then(|live| live.e2e_processing_latency.percentiles.iter().flatten().find(|one| one.quantile == *quantile)))) }
         }

@@ -232,8 +232,8 @@ fn one(context: &Context<'_>, row: &Row<'_>, checks: bool) -> Markup {
     let cells = html! {
         @if checks { (table::check(&topic.name, context.may.act())) }
         th scope="row" { a href=(links.topic(&topic.name)) { (topic.name) } (badges(context, topic)) }
-        td.n.with-spark { (number::count(row.depth)) (spark(&context.values(row.key, Metric::Depth), Kind::Depth)) }
-        td.n.with-spark { (number::rate(flow.map(|flow| flow.incoming))) (spark(&context.values(row.key, Metric::In), Kind::In)) }
+        td.n.with-spark { (spark(&context.values(row.key, Metric::Depth), Kind::Depth)) (number::count(row.depth)) }
+        td.n.with-spark { (spark(&context.values(row.key, Metric::In), Kind::In)) (number::rate(flow.map(|flow| flow.incoming))) }
         td.n.p2 { (number::rate(flow.map(|flow| flow.outgoing))) }
         td.n.p2 { (number::rate(flow.map(|flow| flow.redo))) }
         td.p2 { @if let Some(channel) = row.deepest.filter(|channel| channel.figures.depth > 0) {

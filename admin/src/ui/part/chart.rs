@@ -68,7 +68,7 @@ pub struct Chart<'a> {
 
 /// The least of 1, 2 or 5 times a power of ten that is not below `value`, and into how many steps it divides well.
 fn scale(value: f32) -> (f32, usize) {
-    let value = value.max(1e-3);
+    let value = if value > 0.0 { value.max(1e-3) } else { 1.0 };
     let power = 10_f32.powf(value.log10().floor());
     for (factor, steps) in [(1.0, 4), (2.0, 4), (5.0, 5), (10.0, 4)] {
         if value <= factor * power * 1.0001 {
@@ -91,7 +91,7 @@ impl Chart<'_> {
             Some(line) if line.rate && top < 10.0 => {
                 format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
             }
-            _ => number::short(f64::from(value)),
+            _ => number::short(f64::from(value)).replace(".0 ", " "),
         };
         html! {
             figure.chart data-chart="" {
@@ -116,7 +116,8 @@ impl Chart<'_> {
                                 path.grid d={ "M0 " (y) "H59" } {}
                             }
                             @for line in self.lines {
-                                path class=(line.class) d=(path(&line.values, top, HEIGHT, line.class == "depth")) {}
+                                @if line.class == "depth" { path.area d=(path(&line.values, top, HEIGHT, true)) {} }
+                                path class=(line.class) d=(path(&line.values, top, HEIGHT, false)) {}
                             }
                         }
                         div.x aria-hidden="true" {
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn scales_are_round() {
         let tops: Vec<f32> = [0.0, 0.7, 1.0, 3.0, 12.0, 48_210.0].map(|value| scale(value).0).to_vec();
-        assert_eq!(tops, [0.001, 1.0, 1.0, 5.0, 20.0, 50_000.0]);
+        assert_eq!(tops, [1.0, 1.0, 1.0, 5.0, 20.0, 50_000.0]);
     }
 
     #[test]

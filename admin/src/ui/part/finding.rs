@@ -15,6 +15,9 @@ use crate::ui::context::Context;
 /// From this many on, findings of one rule and level become one row.
 const FOLD_FROM: usize = 9;
 
+/// Sentences on the page of one subject.
+const SENTENCES_MAX: usize = 10;
+
 /// Where one looks at a subject.
 pub fn address(context: &Context<'_>, subject: &Subject) -> String {
     let links = &context.site.links;
@@ -174,14 +177,22 @@ fn all_well(context: &Context<'_>) -> Markup {
     } }
 }
 
-/// The findings of one subject as sentences, on its own page.
+/// The findings of one subject as sentences, on its own page; on a topic's, those of its channels too.
 pub fn sentences(context: &Context<'_>, subject: &Subject) -> Markup {
-    let own: Vec<&Finding> =
-        context.verdict.findings.iter().filter(|finding| finding.subject == *subject).collect();
+    let concerns = |of: &Subject| match (subject, of) {
+        (Subject::Topic(topic), Subject::Channel(parent, _)) => topic == parent,
+        _ => of == subject,
+    };
+    let own = context.verdict.findings.iter().filter(|finding| concerns(&finding.subject));
+    let own: Vec<&Finding> = own.take(SENTENCES_MAX).collect();
     html! {
         @if !own.is_empty() {
-            ul.sentences { @for finding in own { li data-key=(finding.rule) {
-                (badge::level(finding.level)) " " (foreign(&finding.sentence)) span.since { " · for " (ago(context.now_ms, finding.since.saturating_mul(1_000))) }
+            ul.sentences { @for finding in own { li data-key={ (finding.rule) " " (finding.subject.text()) } {
+                (badge::level(finding.level)) " "
+                @if let (Subject::Topic(_), Subject::Channel(_, channel)) = (subject, &finding.subject) {
+                    a href=(address(context, &finding.subject)) { (foreign(channel)) } ": "
+                }
+                (foreign(&finding.sentence)) span.since { " · for " (ago(context.now_ms, finding.since.saturating_mul(1_000))) }
                 " · " a href={ (context.site.links.page("help")) "#" (finding.rule) } { (finding.rule) }
             } } }
         }
@@ -192,7 +203,7 @@ pub fn sentences(context: &Context<'_>, subject: &Subject) -> Markup {
 pub fn chip(worst: Option<&Finding>) -> Markup {
     html! { @if let Some(finding) = worst {
         span class={ "level " (finding.level.word()) } title=(foreign(&finding.sentence)) {
-            span aria-hidden="true" { (badge::shape(finding.level)) } " " (finding.rule)
+            span aria-hidden="true" { (badge::shape(finding.level)) } span.word { " " (finding.rule) }
         }
     } }
 }

@@ -31,6 +31,8 @@ impl Kind {
 }
 
 const HEIGHT: f32 = 20.0;
+/// Head room, so that the greatest value is not cut in half by the edge.
+const SPARK_ROOM: f32 = 1.1;
 
 /// Greatest of the known values; 0 if there is none.
 pub fn max_of(values: &[f32]) -> f32 {
@@ -75,10 +77,10 @@ pub fn spark(values: &[f32], kind: Kind) -> Markup {
     }
     let max = max_of(values);
     let area = kind == Kind::Depth;
-    let d = if max > 0.0 { path(values, max, HEIGHT, area) } else { "M0 20H59".to_owned() };
+    let d = if max > 0.0 { path(values, max * SPARK_ROOM, HEIGHT, area) } else { "M0 20H59".to_owned() };
     html! {
         svg class=(kind.class()) viewBox="0 0 59 20" width="118" height="20" preserveAspectRatio="none" aria-hidden="true"
-            data-max=(max) { path d=(d) {} }
+            data-max=(max * SPARK_ROOM) { path d=(d) {} }
     }
 }
 
