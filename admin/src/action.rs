@@ -6,6 +6,7 @@ pub mod actor;
 pub mod audit;
 pub mod execute;
 pub mod notify;
+pub mod plan;
 mod verb;
 
 pub use actor::{Actor, Source};

@@ -11,6 +11,7 @@ use super::part::number::{self, foreign};
 use super::part::table::{self, Column, Table};
 use crate::cluster::ClientStats;
 use crate::number as text;
+use crate::upstream::nsqd::ProducerStats;
 
 /// Columns of the table of consumers.
 pub const COLUMNS: [Column; 11] = [
@@ -198,4 +199,77 @@ fn bar(held: u64, ready: u64) -> Markup {
     html! { svg.bar.full[ready > 0 && held >= ready] viewBox="0 0 40 6" width="40" height="6" aria-hidden="true" {
         rect.ground x="0" y="0" width="40" height="6" {} rect.fill x="0" y="0" width=(width) height="6" {}
     } }
+}
+
+/// Columns of the table of producers.
+pub const PRODUCER_COLUMNS: [Column; 6] = [
+    Column { key: "", title: "Producer", about: "", number: false, priority: 1 },
+    Column { key: "", title: "Node", about: "the nsqd that it is connected to", number: false, priority: 2 },
+    Column { key: "", title: "Agent", about: "library and version", number: false, priority: 3 },
+    Column {
+        key: "",
+        title: "Messages",
+        about: "published to the topic since it connected",
+        number: true,
+        priority: 1,
+    },
+    Column {
+        key: "",
+        title: "Mean/s",
+        about: "published to the topic a second since it connected",
+        number: true,
+        priority: 2,
+    },
+    Column { key: "", title: "Connected", about: "for how long", number: true, priority: 2 },
+];
+
+/// Producers that are shown.
+const PRODUCERS_MAX: usize = 200;
+
+/// Who publishes to a topic over TCP; who does so over HTTP leaves no connection to see.
+pub fn producers(context: &Context<'_>, topic: &str, producers: &[ProducerStats]) -> Markup {
+    let count = |producer: &ProducerStats| {
+        producer
+            .pub_counts
+            .iter()
+            .filter(|of| of.topic == topic)
+            .fold(0_u64, |sum, of| sum.saturating_add(positive(of.count)))
+    };
+    let mut sorted: Vec<(u64, &ProducerStats)> =
+        producers.iter().map(|producer| (count(producer), producer)).collect();
+    sorted.sort_by(|(a, x), (b, y)| {
+        b.cmp(a).then_with(|| (&x.node, &x.remote_address).cmp(&(&y.node, &y.remote_address)))
+    });
+    let rows: Vec<Markup> = sorted
+        .iter()
+        .take(PRODUCERS_MAX)
+        .map(|(count, producer)| {
+            let seconds = positive((context.now_ms / 1_000).saturating_sub(producer.connect_ts));
+            let rate = (seconds > 0).then(|| *count as f32 / seconds as f32);
+            let host = if producer.hostname.is_empty() { &producer.remote_address } else { &producer.hostname };
+            let cells = html! {
+                th scope="row" { span title=(foreign(&producer.remote_address)) { (foreign(host)) }
+                    @if !producer.client_id.is_empty() && producer.client_id != producer.hostname { " " span.muted { "[" (foreign(&producer.client_id)) "]" } }
+                    @if producer.tls { (badge::plain("TLS", "")) } }
+                td.p2 { a href=(context.site.links.node(&producer.node)) { (foreign(&producer.node)) } }
+                td.p3 { (foreign(&producer.user_agent)) }
+                td.n { (number::count(*count)) }
+                td.n.p2 { (number::rate(rate)) }
+                td.n.p2 { (text::duration(seconds)) }
+            };
+            table::row(&format!("{} {} {}", producer.node, producer.remote_address, producer.connect_ts), &cells)
+        })
+        .collect();
+    let table = Table {
+        caption: "Producers",
+        columns: &PRODUCER_COLUMNS,
+        checks: false,
+        path: "",
+        view: context.view,
+        own_order: "",
+    };
+    html! {
+        (table.show(&rows, "No connection that is open has published to this topic. Who publishes over HTTP does not show here."))
+        @if sorted.len() > PRODUCERS_MAX { p.remark { "And " (text::exact((sorted.len() - PRODUCERS_MAX) as u64)) " more." } }
+    }
 }

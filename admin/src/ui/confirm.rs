@@ -6,272 +6,218 @@ use super::bulk::word;
 use super::context::Context;
 use super::part::number::foreign;
 use super::shell::Page;
+use crate::action::plan::{LOSS_FREE_MAX, Plan};
+use crate::action::{Action, Verb};
 use crate::number as text;
-use crate::poll::Snapshot;
 
-/// From this many messages on, a loss is confirmed by typing the name.
-const TYPED_FROM: u64 = 1_000;
-
-/// An object of an action as it stands in a form: `topic`, `topic/channel`, or `node/topic` for a tombstone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// The topic.
-    pub topic: String,
-    /// The channel, if it is one.
-    pub channel: Option<String>,
-    /// The node, for a tombstone.
-    pub node: Option<String>,
-}
-
-impl Object {
-    /// Reads an object of an action; none if it cannot be one.
-    pub fn parse(action: &str, text: &str) -> Option<Object> {
-        let split = text.split_once('/');
-        match (action, split) {
-            ("tombstone", Some((node, topic))) => {
-                Some(Object { topic: topic.to_owned(), channel: None, node: Some(node.to_owned()) })
-            }
-            ("tombstone", None) => None,
-            (_, Some((topic, channel))) => {
-                Some(Object { topic: topic.to_owned(), channel: Some(channel.to_owned()), node: None })
-            }
-            (_, None) => Some(Object { topic: text.to_owned(), channel: None, node: None }),
-        }
-        .filter(|object| !object.topic.is_empty() && object.channel.as_deref() != Some(""))
-    }
-
-    /// Its name for a reader.
-    pub fn name(&self) -> String {
-        match (&self.channel, &self.node) {
-            (Some(channel), _) => format!("{}/{channel}", self.topic),
-            (None, Some(node)) => format!("{} on {node}", self.topic),
-            (None, None) => self.topic.clone(),
-        }
-    }
-}
-
-/// What would be lost with an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Loss {
-    /// Waiting, in flight or deferred.
-    pub messages: u64,
-    /// The same by node.
-    pub by_node: Vec<(String, u64)>,
-    /// Connected consumers.
-    pub consumers: u64,
-    /// The channels that go with a topic.
-    pub channels: Vec<String>,
-    /// No nsqd has it.
-    pub nowhere: bool,
-}
-
-/// What would be lost if `action` were done to `object` now.
-pub fn loss(snapshot: &Snapshot, action: &str, object: &Object) -> Loss {
-    let mut loss = Loss::default();
-    if !matches!(action, "empty" | "delete" | "tombstone") {
-        return loss;
-    }
-    let Some(topic) = snapshot.topic(&object.topic) else {
-        return Loss { nowhere: true, ..loss };
+/// Reads an object as forms carry it: `topic`, `topic/channel`, or `node/topic` for a tombstone. None if it cannot be one,
+/// or its names are none.
+pub fn parse(verb: Verb, object: &str) -> Option<Action> {
+    let action = match (verb, object.split_once('/')) {
+        (Verb::Tombstone, Some((node, topic))) => Action::topic(verb, topic).on_node(node),
+        (Verb::Tombstone, None) => return None,
+        (_, Some((topic, channel))) => Action::channel(verb, topic, channel),
+        (_, None) => Action::topic(verb, object),
     };
-    let counts = |index: u32| {
-        let node = snapshot.nodes.get(index as usize)?;
-        object.node.as_ref().is_none_or(|only| **only == *node.address).then(|| node.address.to_string())
-    };
-    let mut add = |index: u32, messages: u64| {
-        let Some(node) = counts(index) else { return false };
-        loss.messages = loss.messages.saturating_add(messages);
-        if messages > 0 {
-            match loss.by_node.iter_mut().find(|(name, _)| *name == node) {
-                Some((_, sum)) => *sum = sum.saturating_add(messages),
-                None => loss.by_node.push((node, messages)),
-            }
-        }
-        true
-    };
-    let mut consumers = 0_u64;
-    let wanted = |name: &str| object.channel.as_deref().is_none_or(|only| only == name);
-    // Emptying a topic empties the topic alone; its channels keep what they have.
-    let with_channels = object.channel.is_some() || action != "empty";
-    if object.channel.is_none() {
-        for (index, figures) in &topic.nodes {
-            add(*index, figures.depth);
-        }
-    }
-    for channel in topic.channels.iter().filter(|channel| with_channels && wanted(&channel.name)) {
-        for (index, figures) in &channel.nodes {
-            let held = figures.depth.saturating_add(figures.in_flight).saturating_add(figures.deferred);
-            if add(*index, held) {
-                consumers = consumers.saturating_add(figures.client_count);
-            }
-        }
-    }
-    loss.nowhere = topic.nodes.is_empty();
-    loss.consumers = consumers;
-    if object.channel.is_none() && action != "empty" {
-        loss.channels = topic.channels.iter().map(|channel| channel.name.to_string()).collect();
-    }
-    loss
+    action.check_names().is_ok().then_some(action)
 }
 
-/// What a form carries of the plan that was confirmed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Confirmed {
-    /// The loss that was shown.
-    pub loss: u64,
-    /// What was typed.
-    pub typed: String,
+/// The object as forms carry it.
+pub fn object(action: &Action) -> String {
+    match (&action.channel, &action.node) {
+        (Some(channel), _) => format!("{}/{channel}", action.topic),
+        (None, Some(node)) => format!("{node}/{}", action.topic),
+        (None, None) => action.topic.clone(),
+    }
+}
+
+/// The object for a reader.
+pub fn name(action: &Action) -> String {
+    match (&action.channel, &action.node) {
+        (Some(channel), _) => format!("{}/{channel}", action.topic),
+        (None, Some(node)) => format!("{} on {node}", action.topic),
+        (None, None) => action.topic.clone(),
+    }
+}
+
+/// Whether it takes messages away.
+pub fn is_final(verb: Verb) -> bool {
+    matches!(verb, Verb::Empty | Verb::Delete | Verb::Tombstone)
+}
+
+fn lost(plans: &[Plan]) -> u64 {
+    plans.iter().fold(0, |sum, plan| sum.saturating_add(plan.loss))
 }
 
 /// What must be typed; none if a press is enough.
-pub fn must_type(action: &str, objects: &[Object], losses: &[Loss]) -> Option<String> {
-    if !matches!(action, "empty" | "delete" | "tombstone") {
-        return None;
-    }
-    let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.messages));
-    let consumers = losses.iter().any(|loss| loss.consumers > 0);
-    match objects {
-        [one] if lost > TYPED_FROM || consumers || one.topic.contains('*') => {
-            Some(one.channel.clone().unwrap_or_else(|| one.topic.clone()))
+pub fn must_type(verb: Verb, plans: &[Plan]) -> Option<String> {
+    match plans {
+        _ if !is_final(verb) => None,
+        [one] => {
+            one.wants_name().then(|| one.action.channel.clone().unwrap_or_else(|| one.action.topic.clone()))
         }
-        [_] => None,
-        many => Some(format!("{action} {}", many.len())),
+        many => Some(format!("{} {}", verb.word(), many.len())),
     }
 }
 
 /// Why what was confirmed is not what would be done now; none if it is.
-pub fn refusal(action: &str, objects: &[Object], losses: &[Loss], confirmed: &Confirmed) -> Option<String> {
-    if !matches!(action, "empty" | "delete" | "tombstone") {
+pub fn refusal(verb: Verb, plans: &[Plan], confirmed_loss: u64, typed: &str) -> Option<String> {
+    if !is_final(verb) {
         return None;
     }
-    let lost = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.messages));
-    if lost > confirmed.loss.saturating_mul(2).saturating_add(TYPED_FROM) {
+    let now = lost(plans);
+    if now > confirmed_loss.saturating_mul(2).saturating_add(LOSS_FREE_MAX) {
         return Some(format!(
-            "{} would be lost by now, more than the {} that were confirmed.",
-            text::plural(lost, "message"),
-            text::exact(confirmed.loss)
+            "{} would be lost by now, and {} were confirmed.",
+            text::plural(now, "message"),
+            text::exact(confirmed_loss)
         ));
     }
-    let wanted = must_type(action, objects, losses)?;
-    (confirmed.typed.trim() != wanted).then(|| format!("Type {wanted} to confirm."))
+    let wanted = must_type(verb, plans)?;
+    (typed.trim() != wanted).then(|| format!("Type {wanted} to confirm."))
 }
 
 /// The page that asks.
-pub fn page(
-    context: &Context<'_>,
-    action: &str,
-    objects: &[Object],
-    back: &str,
-    refused: Option<&str>,
-) -> Page {
-    let losses: Vec<Loss> = objects.iter().map(|object| loss(context.snapshot, action, object)).collect();
-    let title = match objects {
-        [one] => format!("{} {}", word(action), foreign(&one.name())),
-        many => format!("{} {} objects", word(action), many.len()),
+pub fn page(context: &Context<'_>, verb: Verb, plans: &[Plan], back: &str, refused: Option<&str>) -> Page {
+    let title = match plans {
+        [one] => format!("{} {}", word(verb.word()), foreign(&name(&one.action))),
+        many => format!("{} {}", word(verb.word()), text::plural(many.len() as u64, "object")),
     };
     let body = html! {
         div.confirm {
             h1 { (title) "?" }
             @if let Some(refused) = refused { p.refused role="alert" { (foreign(refused)) } }
-            @if objects.is_empty() { p.empty { "Nothing was selected." } p { a href=(back) { "Back" } } }
+            @if plans.is_empty() { p.empty { "Nothing was selected." } p { a href=(back) { "Back" } } }
             @else {
-                (what(action, objects, &losses))
-                (form(context, action, objects, &losses, back))
+                (what(verb, plans))
+                (form(context, verb, plans, back))
             }
         }
     };
-    let mut page = Page::still(title, "", body);
-    if refused.is_some() {
-        page.status = 409;
-    }
-    page
+    Page { status: if refused.is_some() { 409 } else { 200 }, ..Page::still(title, "", body) }
 }
 
-fn explanation(action: &str, objects: &[Object]) -> &'static str {
-    let channels = objects.iter().any(|object| object.channel.is_some());
-    match (action, channels) {
-        ("pause", true) => "Consumers get nothing until it is unpaused; messages wait.",
-        ("pause", false) => "Messages stay in the topic and do not reach its channels until it is unpaused.",
-        ("unpause", _) => "Messages flow again.",
-        ("empty", true) => "All messages of the channel are thrown away, those in flight and deferred too.",
-        ("empty", false) => {
+fn explanation(verb: Verb, plans: &[Plan]) -> &'static str {
+    let channels = plans.iter().any(|plan| plan.action.channel.is_some());
+    match (verb, channels) {
+        (Verb::Pause, true) => "Consumers get nothing until it is unpaused; messages wait.",
+        (Verb::Pause, false) => {
+            "Messages stay in the topic and do not reach its channels until it is unpaused."
+        }
+        (Verb::Unpause, _) => "Messages flow again.",
+        (Verb::Empty, true) => {
+            "All messages of the channel are thrown away, those in flight and deferred too."
+        }
+        (Verb::Empty, false) => {
             "The messages that wait in the topic itself are thrown away; its channels keep theirs."
         }
-        ("delete", true) => {
+        (Verb::Delete, true) => {
             "The channel goes with its messages on every node, and its consumers are disconnected."
         }
-        ("delete", false) => "The topic goes with all its channels and messages on every node.",
-        ("tombstone", _) => {
-            "The nsqlookupds hide the topic on this node for a while, and then the node deletes it with all its channels and messages."
+        (Verb::Delete, false) => "The topic goes with all its channels and messages on every node.",
+        (Verb::Tombstone, _) => {
+            "The nsqlookupds hide the topic on this node for a while, and the node deletes it with its channels and messages."
         }
-        _ => "",
+        (Verb::Create, _) => "",
     }
 }
 
-fn what(action: &str, objects: &[Object], losses: &[Loss]) -> Markup {
-    let destructive = matches!(action, "empty" | "delete" | "tombstone");
-    let sum = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.messages));
+fn what(verb: Verb, plans: &[Plan]) -> Markup {
+    let sum = lost(plans);
     html! {
-        p { (explanation(action, objects)) }
-        @if destructive {
+        p { (explanation(verb, plans)) }
+        @if is_final(verb) {
             p.lost { @if sum == 0 { "No messages will be lost, as far as is known." } @else { b { (text::plural(sum, "message")) " will be lost." } } }
         }
-        ul.plan { @for (object, loss) in objects.iter().zip(losses) {
-            li {
-                b { (foreign(&object.name())) }
-                @if destructive {
-                    @if loss.nowhere { ": no nsqd has it; only the nsqlookupds will forget it." }
-                    @else {
-                        ": " (text::plural(loss.messages, "message"))
-                        @if loss.by_node.len() > 1 { " (" @for (index, (node, messages)) in loss.by_node.iter().enumerate() { @if index > 0 { ", " } (text::count(*messages)) " on " (foreign(node)) } ")" }
-                        @if loss.consumers > 0 { ", " (text::plural(loss.consumers, "consumer")) @if action == "empty" { " connected" } @else { " will be disconnected" } }
-                        @if !loss.channels.is_empty() { "; channels: " (foreign(&loss.channels.join(", "))) }
-                        "."
-                    }
+        ul.plan { @for plan in plans { li {
+            b { (foreign(&name(&plan.action))) }
+            @if is_final(verb) {
+                @if !plan.is_known || plan.nodes.is_empty() { ": no nsqd is known to have it; the nsqlookupds will forget it." }
+                @else {
+                    ": " (text::plural(plan.loss, "message"))
+                    @if plan.loss_by_node.len() > 1 { " (" @for (index, (node, messages)) in plan.loss_by_node.iter().enumerate() {
+                        @if index > 0 { ", " } (text::count(*messages)) " on " (foreign(node)) } ")" }
+                    @if plan.consumers > 0 { ", " (text::plural(plan.consumers, "consumer")) @if verb == Verb::Empty { " connected" } @else { " will be disconnected" } }
+                    @if !plan.channels.is_empty() { "; channels: " (foreign(&plan.channels.join(", "))) }
+                    "."
                 }
             }
-        } }
+        } } }
     }
 }
 
-fn form(context: &Context<'_>, action: &str, objects: &[Object], losses: &[Loss], back: &str) -> Markup {
-    let sum = losses.iter().fold(0_u64, |sum, loss| sum.saturating_add(loss.messages));
-    let snapshot = context.snapshot;
-    let comes_back = matches!(action, "delete" | "tombstone")
-        && objects.iter().any(|object| {
-            object.channel.is_none()
-                && context
-                    .flow(context.history.topic_key(&object.topic))
-                    .is_some_and(|flow| flow.incoming > 0.0)
-        });
-    let consumed = matches!(action, "delete")
-        && objects.iter().zip(losses).any(|(object, loss)| object.channel.is_some() && loss.consumers > 0);
+fn form(context: &Context<'_>, verb: Verb, plans: &[Plan], back: &str) -> Markup {
+    let is_published = |plan: &Plan| {
+        let key = context.history.topic_key(&plan.action.topic);
+        plan.action.channel.is_none() && context.flow(key).is_some_and(|flow| flow.incoming > 0.0)
+    };
+    let comes_back = matches!(verb, Verb::Delete | Verb::Tombstone) && plans.iter().any(is_published);
+    let is_consumed =
+        verb == Verb::Delete && plans.iter().any(|plan| plan.action.channel.is_some() && plan.consumers > 0);
+    let missing = plans.iter().map(|plan| plan.nodes_missing).max().unwrap_or(0);
     html! {
         @if comes_back { p.remark { "Somebody publishes to it now: it will come back at once, empty." } }
-        @if consumed { p.remark { "Its consumers will connect again and create it anew, empty." } }
-        @let (answered, all) = snapshot.coverage();
-        @if answered < all { p.remark { "Only " (answered) " of " (text::plural(all as u64, "node")) " answer: nothing will be done on the others, and what they hold is not counted." } }
+        @if is_consumed { p.remark { "Its consumers will connect again and create it anew, empty." } }
+        @if missing > 0 { p.remark { (text::plural(missing as u64, "node")) " did not answer: what they hold is not counted, and nothing may be done there." } }
         form method="post" action=(context.site.links.act()) {
-            input type="hidden" name="action" value=(action);
+            input type="hidden" name="action" value=(verb.word());
             input type="hidden" name="back" value=(back);
-            input type="hidden" name="loss" value=(sum);
-            @for object in objects { input type="hidden" name="object" value=(raw_name(object)); }
-            @if let Some(wanted) = must_type(action, objects, losses) {
+            input type="hidden" name="loss" value=(lost(plans));
+            @for plan in plans { input type="hidden" name="object" value=(object(&plan.action)); }
+            @if let Some(wanted) = must_type(verb, plans) {
                 label { "Type " code { (foreign(&wanted)) } " to confirm " input type="text" name="typed" required autocomplete="off" autofocus; }
             }
             div.actions {
-                button.danger type="submit" disabled[!context.may.act()] title=[context.may.reason()] { (word(action)) }
+                button.danger[is_final(verb)] type="submit" disabled[!context.may.act()] title=[context.may.reason()] { (word(verb.word())) }
                 a href=(back) { "Cancel" }
             }
         }
     }
 }
 
-/// The object as forms carry it.
-fn raw_name(object: &Object) -> String {
-    match (&object.channel, &object.node) {
-        (Some(channel), _) => format!("{}/{channel}", object.topic),
-        (None, Some(node)) => format!("{node}/{}", object.topic),
-        (None, None) => object.topic.clone(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::plan::plan;
+    use crate::poll::Snapshot;
+
+    fn plans(losses: &[u64]) -> Vec<Plan> {
+        let of = |loss: &u64| Plan {
+            loss: *loss,
+            ..plan(&Snapshot::default(), Action::topic(Verb::Delete, "orders"))
+        };
+        losses.iter().map(of).collect()
+    }
+
+    #[test]
+    fn objects_are_read_as_forms_carry_them() {
+        for (verb, text) in
+            [(Verb::Delete, "t"), (Verb::Pause, "t/c#ephemeral"), (Verb::Tombstone, "[::1]:4151/t")]
+        {
+            assert_eq!(parse(verb, text).map(|action| object(&action)).as_deref(), Some(text));
+        }
+        for (verb, text) in [
+            (Verb::Delete, ""),
+            (Verb::Delete, "*"),
+            (Verb::Delete, "t/"),
+            (Verb::Delete, "t/a/b"),
+            (Verb::Tombstone, "t"),
+            (Verb::Delete, "../x"),
+        ] {
+            assert_eq!(parse(verb, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_loss_is_confirmed_by_name_and_again_when_it_grew() {
+        assert_eq!(must_type(Verb::Delete, &plans(&[1_000])), None);
+        assert_eq!(must_type(Verb::Delete, &plans(&[1_001])).as_deref(), Some("orders"));
+        assert_eq!(must_type(Verb::Delete, &plans(&[0, 0, 0])).as_deref(), Some("delete 3"));
+        assert_eq!(must_type(Verb::Pause, &plans(&[5_000, 1])), None);
+        assert!(refusal(Verb::Delete, &plans(&[5_000]), 5_000, "").is_some());
+        assert_eq!(refusal(Verb::Delete, &plans(&[5_000]), 5_000, " orders "), None);
+        assert!(refusal(Verb::Delete, &plans(&[5_000]), 1_999, "orders").is_some());
+        assert_eq!(refusal(Verb::Delete, &plans(&[5_000]), 2_000, "orders"), None);
+        assert_eq!(refusal(Verb::Unpause, &plans(&[0]), 0, ""), None);
     }
 }

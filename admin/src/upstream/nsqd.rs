@@ -196,6 +196,12 @@ impl Stats {
         self.topics.iter().map(|topic| topic.topic_name.as_str())
     }
 
+    /// The producers as views have them, taken out.
+    pub fn take_producers(&mut self, node: &Identity) -> Vec<ProducerStats> {
+        let rest = Stats { topics: Vec::new(), producers: std::mem::take(&mut self.producers) };
+        rest.into_producers(node)
+    }
+
     /// The producers as views have them.
     pub fn into_producers(self, node: &Identity) -> Vec<ProducerStats> {
         let mut producers = self.producers;
