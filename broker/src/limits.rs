@@ -22,9 +22,9 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Enough for every setting that clients send; it stays for the life of the connection and goes into each `/stats`.
-    IDENTIFY_BYTES_MAX: usize = nsq_protocol::limits::IDENTIFY_BYTES_MAX, bytes per "connection",
-        beyond: "`E_BAD_BODY`, before they are kept";
+    /// There are five of them. They stay for the life of the connection and go into each `/stats`.
+    IDENTITY_TEXT_BYTES_MAX: usize = nsq_protocol::limits::IDENTITY_TEXT_BYTES_MAX, bytes per "text that a client says of itself",
+        beyond: "cut";
     /// Four receive buffers; TCP holds the rest.
     INPUT_KEPT_BYTES_MAX: usize = 64 << 10, bytes per "connection whose commands wait",
         beyond: "its socket is not read";
@@ -85,7 +85,7 @@ limits! {
     MESSAGES_PER_TURN_MAX: usize = 4096, messages per "core and turn",
         beyond: "the rest is taken in the next turn";
     /// Two are usual: the log releases, the queue delivers.
-    SETTLE_ROUNDS_MAX: usize = 64, rounds per "core and turn",
+    OUTPUT_ROUNDS_MAX: usize = 64, rounds per "core and turn",
         beyond: "the rest is done in the next turn";
     /// Those of one turn of a few busy consumers; their next send needs no new memory.
     BUFFERS_KEPT_MAX: usize = 16, buffers per "core",
@@ -118,6 +118,13 @@ limits! {
     /// Publishes under way are answered in a commit or two.
     STOP_NS_MAX: u64 = 1_000_000_000, ns per "stop of the process",
         beyond: "connections are aborted";
+    /// Longer than each of them may take, so that only a core that has stopped working is not waited for.
+    STOP_QUIET_NS_MAX: u64 = 3_000_000_000, ns per "stop of the process",
+        beyond: "a core does not wait for the others";
+    /// It is to be gone within a second: what was acknowledged is on disk, and the rest waits for a disk or a core that has
+    /// failed.
+    STOP_FAILED_NS_MAX: u64 = 200_000_000, ns per "phase of the stop of a process that cannot go on",
+        beyond: "the next phase";
     /// A log without room for its close frame is left as a crash would leave it, which it survives.
     STOP_LOG_NS_MAX: u64 = 10_000_000_000, ns per "stop of the process",
         beyond: "logs are left as they are";

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use crate::error::WireError;
 use crate::json::{self, JsonError, Text, Value};
 use crate::limits::{
-    DEFLATE_LEVEL_DEFAULT, HEARTBEAT_INTERVAL_MS_DEFAULT, HEARTBEAT_INTERVAL_MS_MIN, Limits,
-    MESSAGE_TIMEOUT_MS_MIN, NS_PER_MS, NSQ_VERSION, OUTPUT_BUFFER_SIZE_DEFAULT, OUTPUT_BUFFER_SIZE_MIN,
-    SAMPLE_RATE_MAX, Topology,
+    DEFLATE_LEVEL_DEFAULT, HEARTBEAT_INTERVAL_MS_DEFAULT, HEARTBEAT_INTERVAL_MS_MIN, IDENTITY_TEXT_BYTES_MAX,
+    Limits, MESSAGE_TIMEOUT_MS_MIN, NS_PER_MS, NSQ_VERSION, OUTPUT_BUFFER_SIZE_DEFAULT,
+    OUTPUT_BUFFER_SIZE_MIN, SAMPLE_RATE_MAX, Topology,
 };
 
 /// Who a client says it is, and the settings in force on its connection.
 ///
-/// The texts are as long as the client made them; `--max-body-size` bounds them in sum.
+/// The texts are as the client made them, up to [`IDENTITY_TEXT_BYTES_MAX`] bytes each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// For statistics only. The remote IP until the first IDENTIFY, then whatever that says, also nothing.
@@ -148,19 +148,29 @@ pub(crate) fn identify(
     let message_timeout_ns = message_timeout(request.msg_timeout, identity, limits)?;
     let granted = Granted::new(&request, limits)?;
     *identity = Identity {
-        client_id: request.client_id,
-        hostname: request.hostname,
-        user_agent: request.user_agent,
+        client_id: cut(request.client_id),
+        hostname: cut(request.hostname),
+        user_agent: cut(request.user_agent),
         heartbeat_interval_ms,
         output_buffer_size,
         output_buffer_timeout_ns,
         sample_rate,
         message_timeout_ns,
-        topology: request.topology,
+        topology: Topology { region: cut(request.topology.region), zone: cut(request.topology.zone) },
     };
     let payload =
         if request.feature_negotiation { granted.json(limits, identity).into() } else { b"OK".to_vec() };
     Ok(IdentifyReply { payload, first: false, tls: granted.tls, compression: granted.compression })
+}
+
+/// What is kept of a text, in a place of its size.
+fn cut(text: String) -> String {
+    if text.len() <= IDENTITY_TEXT_BYTES_MAX {
+        return text;
+    }
+    let boundary = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=IDENTITY_TEXT_BYTES_MAX).rev().find(boundary).unwrap_or(0);
+    text[..end].to_owned()
 }
 
 fn heartbeat(asked_ms: i64, now: &Identity, limits: &Limits) -> Result<Option<u64>, WireError> {

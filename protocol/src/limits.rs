@@ -13,9 +13,9 @@ pub const LINE_MAX: usize = 16_384;
 /// Longest topic or channel name in bytes, including `#ephemeral`.
 pub const NAME_SIZE_MAX: usize = 64;
 
-/// Largest body of IDENTIFY or AUTH in bytes, where `--max-body-size` is not smaller. What they say is kept for the life
-/// of the connection; NSQ allows `--max-body-size`.
-pub const IDENTIFY_BYTES_MAX: usize = 64 * 1024;
+/// Longest text of an IDENTIFY that is kept, in bytes; a longer one is cut. NSQ keeps what `--max-body-size` allows, for the
+/// life of the connection.
+pub const IDENTITY_TEXT_BYTES_MAX: usize = 12 * 1024;
 
 /// Deepest nesting of arrays and objects in a JSON body. IDENTIFY is flat; the rest is only skipped.
 pub const JSON_DEPTH_MAX: usize = 16;

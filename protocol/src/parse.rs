@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use crate::command::Line;
 use crate::error::{Missing, WireError};
-use crate::limits::{IDENTIFY_BYTES_MAX, LINE_MAX, Limits};
+use crate::limits::{LINE_MAX, Limits};
 use crate::verb::Verb;
 
 /// Why a parser could not hand out a step.
@@ -66,9 +66,8 @@ impl<'a> Body<'a> {
     /// The body of IDENTIFY or AUTH, and where it ends.
     pub(crate) fn settings(&self, limits: &Limits) -> Parse<(&'a [u8], usize)> {
         let size = number(self.input, self.at, self.verb, Missing::BodySize)?;
-        let size_max = limits.body_size_max.min(IDENTIFY_BYTES_MAX as i64);
-        if i64::from(size) > size_max {
-            return Err(WireError::body_too_big(self.verb, size.into(), size_max).into());
+        if i64::from(size) > limits.body_size_max {
+            return Err(WireError::body_too_big(self.verb, size.into(), limits.body_size_max).into());
         }
         if size <= 0 {
             return Err(WireError::body_size(self.verb, size).into());

@@ -5,74 +5,44 @@ use std::sync::Arc;
 use nsq_protocol::{Limits, Session};
 use nsq_queue::ChannelKey;
 
-use crate::client::replies::Replies;
+use crate::client::input::Input;
+use crate::client::output::Output;
+use crate::client::replies::{Answer, Replies};
 use crate::client::settings::Delivery;
+use crate::client::stage::Stage;
 use crate::client::suspended::Suspended;
+use crate::limits::PUBLISH_COUNTS_MAX;
+use crate::mesh::permits::Permit;
 use crate::stats::snapshot::ConnectionStats;
 use crate::transport::Slot;
 
-/// Bytes waiting to be sent to one client before its deliveries stop. They go on once the client has read.
-pub(crate) const OUTPUT_BYTES_MAX: usize = 256 * 1024;
-
-/// Unparsed bytes of one connection that waits (for a commit, for another core) before its socket is not read
-/// any more. More than one full command must fit, or a large body could never arrive.
-pub(crate) const INPUT_BYTES_PAUSE: usize = 256 * 1024;
-
-/// Publishes of one connection that wait for their commit before its further commands wait too.
-pub(crate) const REPLIES_WAITING_MAX: usize = 16 * 1024;
-
-/// Topics for which one connection's publishes are counted; beyond it they count for the connection's last one.
-const PUBLISH_COUNTS_MAX: usize = 128;
-
-/// Why a connection's commands are not looked at for the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// Nothing holds it.
-    None,
-    /// It waits for another core or for nsqlookupd; the command that waits is [`Connection::suspended`].
-    Requested,
-    /// It moves to another core: first everything owed is sent, then its socket leaves this core's ring.
-    Moving {
-        /// The core it moves to.
-        to: u16,
-    },
-    /// The log has too much to write, or the connection too many unanswered publishes.
-    Backlog,
-    /// Its last command was run: what is owed is sent, then it is closed.
-    Ending,
-}
-
-/// State of one client connection. Owned by the core that its socket is attached to.
+/// State of one client connection: what is true in every stage. Owned by the core that its socket is attached to.
 #[derive(Debug)]
 pub struct Connection {
     /// Protocol state.
     pub session: Session,
     /// Answers owed.
     pub replies: Replies,
-    /// Received and not parsed.
-    pub input: Vec<u8>,
-    /// To be sent at the end of the turn.
-    pub output: Vec<u8>,
-    /// A send is under way.
-    pub sending: bool,
-    /// In the list of connections to be looked at, at the end of the turn.
-    pub dirty: bool,
-    /// Receiving was paused.
-    pub input_paused: bool,
-    /// Deliveries were stopped because the client does not read.
-    pub output_blocked: bool,
-    /// The peer has sent its last byte.
-    pub end_of_input: bool,
-    /// Being closed: nothing is parsed or sent any more.
-    pub closing: bool,
-    /// Why commands wait.
-    pub hold: Hold,
-    /// The command that waits.
+    /// Received and not carried out.
+    pub input: Input,
+    /// To be sent.
+    pub output: Output,
+    /// What may happen next.
+    pub stage: Stage,
+    /// Since when it is in its stage, monotonic ns. Open and held take turns without a new beginning.
+    pub stage_since: u64,
+    /// The command that waits, where the stage waits or leads to another core.
     pub suspended: Option<Suspended>,
     /// The channel of its subscription.
     pub channel: Option<ChannelKey>,
     /// It has published: where it lives is settled.
     pub settled: bool,
+    /// In the list of connections to be looked at, at the end of the turn.
+    pub dirty: bool,
+    /// The turn that it last had commands in, and the bytes that they took.
+    pub share: (u64, usize),
+    /// What its core counts for it.
+    pub charged: Charged,
     /// Peer address, `ip:port`, or `@`.
     pub remote_address: Arc<str>,
     /// Unix seconds.
@@ -81,18 +51,23 @@ pub struct Connection {
     pub publish_counts: Vec<(Box<str>, u64)>,
     /// What the first IDENTIFY has fixed.
     pub delivery: Delivery,
-    /// A buffer to send the next output from.
-    pub spare: Vec<u8>,
-    /// The transport was asked to let go of the socket.
-    pub detaching: bool,
     /// When the next heartbeat is due, monotonic ns.
     pub heartbeat_at: u64,
     /// Since when the next command has been awaited, monotonic ns.
     pub waiting_since: u64,
-    /// When the send under way was begun, monotonic ns.
-    pub sending_since: u64,
     /// Its entry among the core's timers, monotonic ns.
     pub timer: Option<u64>,
+    /// It counts as one client until it is dropped.
+    pub permit: Permit,
+}
+
+/// What a core counts for a connection; see `core/budget.rs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charged {
+    /// Bytes in receipt.
+    pub receipt: usize,
+    /// Bytes that the kernel has not taken.
+    pub untaken: usize,
 }
 
 impl Connection {
@@ -103,43 +78,51 @@ impl Connection {
         connected_at: i64,
         now: u64,
         limits: &Limits,
+        permit: Permit,
     ) -> Self {
         Self {
             session: Session::new(remote_ip, limits),
             replies: Replies::default(),
-            input: Vec::new(),
-            output: Vec::new(),
-            sending: false,
-            dirty: false,
-            input_paused: false,
-            output_blocked: false,
-            end_of_input: false,
-            closing: false,
-            hold: Hold::None,
+            input: Input::default(),
+            output: Output::default(),
+            stage: Stage::Magic,
+            stage_since: now,
             suspended: None,
             channel: None,
             settled: false,
+            dirty: false,
+            share: (0, 0),
+            charged: Charged::default(),
             remote_address,
             connected_at,
             publish_counts: Vec::new(),
             delivery: Delivery::default(),
-            spare: Vec::new(),
-            detaching: false,
-            heartbeat_at: now,
+            heartbeat_at: u64::MAX,
             waiting_since: now,
-            sending_since: now,
             timer: None,
+            permit,
         }
     }
 
-    /// Whether its commands wait for something.
-    pub fn is_held(&self) -> bool {
-        !matches!(self.hold, Hold::None | Hold::Ending)
+    /// Whether commands are carried out as they come.
+    pub fn runs(&self) -> bool {
+        matches!(self.stage, Stage::Magic | Stage::Open)
     }
 
-    /// Whether nothing is owed and no command waits.
-    pub fn is_done(&self) -> bool {
-        self.replies.is_empty() && !self.is_held()
+    /// Answers a command at once, behind everything that still waits.
+    pub fn answer(&mut self, answer: Answer) {
+        let Self { replies, output, .. } = self;
+        output.answer(|out| replies.push(answer, out));
+    }
+
+    /// Whether nothing is owed, unsent, or under way.
+    pub fn has_sent_all(&self) -> bool {
+        self.output.is_empty() && self.replies.is_done()
+    }
+
+    /// What of its input and its waiting command is kept, bytes.
+    pub fn kept_bytes(&self) -> usize {
+        self.input.len() + self.suspended.as_ref().map_or(0, Suspended::bytes)
     }
 
     /// Counts messages published to `topic`.

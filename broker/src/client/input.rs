@@ -9,6 +9,8 @@ const KEPT_BUFFER_BYTES: usize = RECEIPT_BYTES_FREE;
 #[derive(Debug)]
 pub struct Input {
     plain: Vec<u8>,
+    /// When the first of the bytes kept came in, monotonic ns.
+    pub begun_at: u64,
     /// The peer has sent its last byte.
     pub ended: bool,
     /// What the transport was told last.
@@ -21,7 +23,7 @@ pub struct Input {
 
 impl Default for Input {
     fn default() -> Self {
-        Self { plain: Vec::new(), ended: false, reading: true, reserved: 0, starved: false }
+        Self { plain: Vec::new(), begun_at: 0, ended: false, reading: true, reserved: 0, starved: false }
     }
 }
 
@@ -65,6 +67,8 @@ impl Input {
     /// Nothing that was received matters any more.
     pub fn forget(&mut self) {
         self.plain = Vec::new();
+        self.reserved = 0;
+        self.starved = false;
     }
 
     /// Whether the socket is to be read: while commands wait, only until enough is kept; otherwise always, unless memory

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `stage` | where it stands, and what each event means there: the table |
 //! | `connection` | what is known of a connection |
+//! | `deadlines` | what is due, and when |
 //! | `input` | received and not carried out |
 //! | `output` | to be sent, counted |
 //! | `replies` | answers in the order of the commands |
@@ -11,6 +12,7 @@
 //! | `suspended` | commands that wait |
 
 pub mod connection;
+pub mod deadlines;
 pub mod input;
 pub mod output;
 pub mod replies;

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use nsq_protocol::WireError;
 use nsq_protocol::frame::{OK_FRAME, encode_error};
 
+use crate::limits::UNANSWERED_PUBLISH_BYTES;
+
 /// The three publishing commands; their refusals differ by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishVerb {
@@ -54,7 +56,11 @@ fn encoded(error: &WireError) -> Box<[u8]> {
 
 #[derive(Debug)]
 enum Place {
-    Waiting(PublishVerb),
+    /// A publish, and what it is counted as.
+    Waiting {
+        verb: PublishVerb,
+        bytes: u32,
+    },
     Ready(Answer),
 }
 
@@ -64,13 +70,17 @@ pub struct Replies {
     /// Number of the place at the front.
     front: ReplyNumber,
     places: VecDeque<Place>,
+    /// What the publishes that wait are counted as, in sum.
+    bytes: u64,
     ended: bool,
 }
 
 impl Replies {
-    /// Takes the next place in the order, to be answered by [`Replies::complete`].
-    pub fn wait(&mut self, verb: PublishVerb) -> ReplyNumber {
-        self.places.push_back(Place::Waiting(verb));
+    /// Takes the next place in the order, to be answered by [`Replies::complete`], for a publish of so many bytes.
+    pub fn wait(&mut self, verb: PublishVerb, body_bytes: u64) -> ReplyNumber {
+        let bytes = u32::try_from(body_bytes + UNANSWERED_PUBLISH_BYTES as u64).unwrap_or(u32::MAX);
+        self.bytes += u64::from(bytes);
+        self.places.push_back(Place::Waiting { verb, bytes });
         self.front + self.places.len() as u64 - 1
     }
 
@@ -90,7 +100,9 @@ impl Replies {
             // The common case: the oldest commands are answered first, nothing has to be remembered.
             let ready = count.min(self.places.len() as u64);
             for _ in 0..ready {
-                self.places.pop_front();
+                if let Some(Place::Waiting { bytes, .. }) = self.places.pop_front() {
+                    self.bytes -= u64::from(bytes);
+                }
                 if !self.ended {
                     out.extend_from_slice(OK_FRAME);
                 }
@@ -114,14 +126,14 @@ impl Replies {
     pub fn verb(&self, number: ReplyNumber) -> PublishVerb {
         let index = number.checked_sub(self.front).map(|index| index as usize);
         match index.and_then(|index| self.places.get(index)) {
-            Some(Place::Waiting(verb)) => *verb,
+            Some(Place::Waiting { verb, .. }) => *verb,
             _ => PublishVerb::Pub,
         }
     }
 
-    /// How many commands wait for their answer, or for an earlier one's.
-    pub fn len(&self) -> usize {
-        self.places.len()
+    /// What the publishes that wait for their answer are counted as: their bodies and something for each.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// True once nothing is owed.
@@ -134,9 +146,24 @@ impl Replies {
         self.ended
     }
 
+    /// True once there is nothing more to be written: nothing is owed, or the last frame was written.
+    pub fn is_done(&self) -> bool {
+        self.ended || self.places.is_empty()
+    }
+
+    /// Nothing is answered any more.
+    pub fn forget(&mut self) {
+        self.ended = true;
+        self.places = VecDeque::new();
+        self.bytes = 0;
+    }
+
     fn set(&mut self, number: ReplyNumber, answer: Answer) {
         let Some(index) = number.checked_sub(self.front) else { return };
         if let Some(place) = self.places.get_mut(index as usize) {
+            if let Place::Waiting { bytes, .. } = place {
+                self.bytes -= u64::from(*bytes);
+            }
             *place = Place::Ready(answer);
         }
     }
@@ -177,8 +204,8 @@ mod tests {
     fn answers_leave_in_the_order_of_the_commands() {
         let mut replies = Replies::default();
         let mut out = Vec::new();
-        let first = replies.wait(PublishVerb::Pub);
-        let second = replies.wait(PublishVerb::Pub);
+        let first = replies.wait(PublishVerb::Pub, 100);
+        let second = replies.wait(PublishVerb::Pub, 100);
         replies.push(frame("third"), &mut out);
         assert!(out.is_empty());
         replies.complete(second, frame("second,"), &mut out);
@@ -189,11 +216,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unanswered_is_counted_in_bytes_until_it_is_answered() {
+        let mut replies = Replies::default();
+        let mut out = Vec::new();
+        let each = 100 + UNANSWERED_PUBLISH_BYTES as u64;
+        for waiting in 1..=5 {
+            replies.wait(PublishVerb::Pub, 100);
+            assert_eq!(replies.bytes(), waiting * each);
+        }
+        replies.complete_ok(3, 1, &mut out);
+        assert_eq!(replies.bytes(), 4 * each, "ready, though it cannot be written yet");
+        replies.complete_ok(3, 1, &mut out);
+        replies.complete(0, frame("x"), &mut out);
+        replies.complete_ok(1, 2, &mut out);
+        assert_eq!(replies.bytes(), each);
+        replies.forget();
+        assert_eq!((replies.bytes(), replies.is_done()), (0, true));
+    }
+
+    #[test]
     fn a_run_of_oks_may_come_before_or_after_its_turn() {
         let mut replies = Replies::default();
         let mut out = Vec::new();
         for _ in 0..4 {
-            replies.wait(PublishVerb::Pub);
+            replies.wait(PublishVerb::Pub, 100);
         }
         replies.complete_ok(2, 2, &mut out);
         assert!(out.is_empty());
@@ -207,7 +253,7 @@ mod tests {
     fn nothing_follows_the_last_frame() {
         let mut replies = Replies::default();
         let mut out = Vec::new();
-        let waiting = replies.wait(PublishVerb::Pub);
+        let waiting = replies.wait(PublishVerb::Pub, 100);
         replies.push(Answer::Last(b"E".as_slice().into()), &mut out);
         assert!(!replies.ended());
         replies.complete_ok(waiting, 1, &mut out);

@@ -16,11 +16,11 @@
 //! | detached | ✗ | ✗ | ✗ | ✗ | hand over | ✗ | gone |
 //! | released, its reason | – | – | → Open, resume | – | – | – | – |
 //! | released, another reason | – | – | – | – | – | – | – |
-//! | answer of a publish | ✗ | write | write | ✗ | ✗ | write | – |
-//! | answer, few unanswered | ✗ | write | write; Window: release | ✗ | ✗ | write | – |
+//! | answer of a publish | ✗ | write | write | write | ✗ | write | – |
+//! | answer, few unanswered | ✗ | write | write; Window: release | write | ✗ | write | – |
 //! | delivery | ✗ | write | write | ✗ | ✗ | drop | drop |
 //! | channel deleted | ✗ | → Closing, flush | → Closing, flush | ✗ | ✗ | – | – |
-//! | last command | → Ending | → Ending | → Ending | ✗ | ✗ | ✗ | ✗ |
+//! | last command | → Ending | → Ending | → Ending | → Ending | ✗ | ✗ | ✗ |
 //! | must wait | ✗ | → Held | ✗ | ✗ | ✗ | ✗ | ✗ |
 //! | must move | ✗ | → Moving | ✗ | ✗ | ✗ | ✗ | ✗ |
 //! | all sent | – | – | – | → Detaching, detach | – | → Closing, flush | – |
@@ -32,6 +32,7 @@
 //! | stop | → Closing, flush | → Ending | → Ending | → Ending | – | – | – |
 //! | stop overdue | → Closing, abort | → Closing, abort | → Closing, abort | → Closing, abort | → Closing, abort | → Closing, abort | abort |
 //!
+//! - Moving: a SUB moves behind publishes that are unanswered yet; one that is refused ends the connection.
 //! - Moving, Detaching: an end of input is not noted, because the next core's kernel says it again. A stop lets what is
 //!   detaching arrive at a core that stops too, and drops it: it owes nothing.
 //! - Ending: a delivery is dropped, and stays in flight until its deadline, as in NSQ.
@@ -265,7 +266,7 @@ pub fn step(stage: &mut Stage, event: Event) -> Act {
         (Event::Released(_), _) => (*stage, Act::None),
 
         (Event::Answered { low: true }, Held(Why::Window)) => (*stage, Act::WriteAndRelease),
-        (Event::Answered { .. }, Open | Held(_) | Ending(_)) => (*stage, Act::Write),
+        (Event::Answered { .. }, Open | Held(_) | Moving { .. } | Ending(_)) => (*stage, Act::Write),
         (Event::Answered { .. }, Closing(_)) => (*stage, Act::None),
 
         (Event::Delivery, Open | Held(_)) => (*stage, Act::Write),
@@ -274,7 +275,9 @@ pub fn step(stage: &mut Stage, event: Event) -> Act {
         (Event::ChannelDeleted, Open | Held(_)) => (Closing(Reason::ChannelDeleted), Act::Close(How::Flush)),
         (Event::ChannelDeleted, Ending(_) | Closing(_)) => (*stage, Act::None),
 
-        (Event::LastCommand, Magic | Open | Held(_)) => (Ending(Reason::LastCommand), Act::End),
+        (Event::LastCommand, Magic | Open | Held(_) | Moving { .. }) => {
+            (Ending(Reason::LastCommand), Act::End)
+        }
         (Event::MustWait(why), Open) => (Held(why), Act::Hold),
         (Event::MustMove { to }, Open) => (Moving { to }, Act::Move),
 
@@ -307,7 +310,7 @@ pub fn step(stage: &mut Stage, event: Event) -> Act {
         | (Event::MagicRead, _)
         | (Event::Taken { .. }, Magic | Detaching { .. })
         | (Event::Closed | Event::Detached, _)
-        | (Event::Answered { .. }, Magic | Moving { .. } | Detaching { .. })
+        | (Event::Answered { .. }, Magic | Detaching { .. })
         | (Event::Delivery | Event::ChannelDeleted, Magic | Moving { .. } | Detaching { .. })
         | (Event::LastCommand | Event::MustWait(_) | Event::MustMove { .. }, _) => (*stage, Act::Impossible),
     };

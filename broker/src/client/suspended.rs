@@ -33,3 +33,14 @@ pub enum Suspended {
         topic: String,
     },
 }
+
+impl Suspended {
+    /// Bytes kept of the command.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Suspended::Subscribe { topic, channel, .. } => topic.len() + channel.len(),
+            Suspended::Publish { topic, messages, .. } => topic.len() + messages.len(),
+            Suspended::MpubTopic { topic } => topic.len(),
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! New connections: accepted here, or adopted from another core.
+//! New connections.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,13 +12,16 @@ const NS_PER_S: i64 = 1_000_000_000;
 impl Engine {
     /// A client has connected. `None` turns it away.
     pub fn on_accepted(&mut self, socket: Socket) -> Option<(Socket, Box<Connection>)> {
-        if self.is_stopping() || self.connections.len() >= self.connections_max {
+        if self.is_stopping() {
             return None;
         }
+        let Some(permit) = self.process.permits.take() else {
+            self.on_turned_away();
+            return None;
+        };
         let (ip, address) = describe(socket.peer_address());
         let seconds = self.now.wall_ns / NS_PER_S;
-        let mut connection = Connection::new(ip, address, seconds, self.now.mono_ns, &self.limits);
-        connection.heartbeat_at = self.now.mono_ns + self.heartbeat_default_ns();
+        let connection = Connection::new(ip, address, seconds, self.now.mono_ns, &self.limits, permit);
         nsq_flags::info!("TCP: new client({})", connection.remote_address);
         Some((socket, Box::new(connection)))
     }
@@ -29,17 +32,17 @@ impl Engine {
         self.connections.insert(slot, connection);
     }
 
-    /// A connection from another core has its slot here: the command that brought it goes on.
-    pub fn on_adopted(&mut self, slot: Slot, mut connection: Box<Connection>) {
-        connection.dirty = false;
-        connection.detaching = false;
-        connection.end_of_input = false; // If it was, the new ring says so again.
-        self.set_timer(slot, &mut connection);
-        self.go_on(slot, &mut connection);
-        self.touch(slot, &mut connection);
-        self.connections.insert(slot, connection);
-        // The turn has settled already; what was begun here is for the next one.
-        self.turn_again = true;
+    /// There are as many clients as there may be. Said once a second at most.
+    fn on_turned_away(&mut self) {
+        self.turned_away += 1;
+        if self.now.mono_ns >= self.turned_away_said_at + NS_PER_S as u64 {
+            let max = self.process.config.connections_max;
+            nsq_flags::warn!(
+                "TCP: {} client(s) turned away: {max} are connected (--max-connections)",
+                self.turned_away
+            );
+            (self.turned_away, self.turned_away_said_at) = (0, self.now.mono_ns);
+        }
     }
 }
 

@@ -68,9 +68,7 @@ impl Engine {
             Command::Sub { topic, channel } => self.subscribe(slot, connection, topic, channel),
             Command::Cls => {
                 self.queue.handle(self.now, Input::Closing { consumer });
-                connection
-                    .replies
-                    .push(Answer::Frame(frame::CLOSE_WAIT_FRAME.as_slice().into()), &mut connection.output);
+                connection.answer(Answer::Frame(frame::CLOSE_WAIT_FRAME.as_slice().into()));
             }
             Command::Identify(reply) => self.identified(slot, connection, &reply),
             // Only handed out where an auth server is configured, which this version refuses at start.
@@ -88,18 +86,18 @@ impl Engine {
                 message_timeout_ns: Some(identity.message_timeout_ns),
                 sample_rate: Some(identity.sample_rate),
             };
-            connection.heartbeat_at = self.now.mono_ns.saturating_add(heartbeat_ns);
+            connection.schedule_heartbeat(self.now.mono_ns);
         }
         self.set_timer(slot, connection);
         let mut frame = Vec::with_capacity(reply.payload.len() + FRAME_HEADER_SIZE);
         encode_response(&mut frame, &reply.payload);
-        connection.replies.push(Answer::Frame(frame.into()), &mut connection.output);
+        connection.answer(Answer::Frame(frame.into()));
     }
 }
 
 /// The error of a FIN, REQ or TOUCH, which is not fatal, in its place among the answers.
 fn answer_failed(connection: &mut Connection, error: &WireError) {
-    connection.replies.push(Answer::frame(error), &mut connection.output);
+    connection.answer(Answer::frame(error));
 }
 
 fn cause_text(why: Cause) -> &'static str {

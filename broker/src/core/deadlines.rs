@@ -1,19 +1,14 @@
-//! Heartbeats that are due, and connections that were silent for too long.
+//! What is due for connections: heartbeats, and the end of those that were silent or slow for too long.
 
 use nsq_protocol::frame::HEARTBEAT_FRAME;
 
-use crate::client::connection::{Connection, Hold};
-use crate::core::action::Action;
+use crate::client::connection::Connection;
+use crate::client::stage::Act;
 use crate::core::engine::Engine;
 use crate::transport::Slot;
 
-const NS_PER_MS: u64 = 1_000_000;
-
-/// How long a connection whose last command was run may take to read what it is owed.
-const ENDING_NS_MAX: u64 = 5_000 * NS_PER_MS;
-
 impl Engine {
-    /// Sends heartbeats that are due and ends connections that were silent for too long.
+    /// Acts on every deadline that has come.
     pub(super) fn run_timers(&mut self) {
         while let Some(slot) = self.timers.pop_due(self.now.mono_ns) {
             let Some(mut connection) = self.connections.take(slot) else { continue };
@@ -23,34 +18,15 @@ impl Engine {
         }
     }
 
+    /// An entry may have become too early: commands only note when they came.
     fn on_timer(&mut self, slot: Slot, connection: &mut Connection) {
         let now = self.now.mono_ns;
-        if connection.closing {
-            return;
-        }
-        if connection.hold == Hold::Ending {
-            self.actions.push_back(Action::Abort(slot));
-            connection.closing = true;
-            return;
-        }
-        let Some(interval) = interval_ns(connection) else { return };
-        if connection.sending && now >= connection.sending_since + interval {
-            // The client has not taken a byte for a whole heartbeat: the write deadline.
-            self.actions.push_back(Action::Abort(slot));
-            connection.closing = true;
-            self.leave_channel(slot, connection);
-            return;
-        }
-        let publishing = !connection.replies.is_empty() || connection.is_held();
-        if now >= connection.waiting_since + 2 * interval && !publishing {
-            self.on_silence(slot, connection);
-            return;
-        }
-        if now >= connection.heartbeat_at {
-            connection.heartbeat_at =
-                now.saturating_add(connection.delivery.heartbeat_ns.unwrap_or(interval));
-            connection.output.extend_from_slice(HEARTBEAT_FRAME);
-            self.touch(slot, connection);
+        while let Some((_, event)) = connection.deadline().filter(|(at, _)| *at <= now) {
+            if self.happen(slot, connection, event) == Act::Heartbeat {
+                connection.output.heartbeat(HEARTBEAT_FRAME);
+                connection.schedule_heartbeat(now);
+                self.touch(slot, connection);
+            }
         }
         self.set_timer(slot, connection);
     }
@@ -58,19 +34,10 @@ impl Engine {
     /// Enters the connection's next moment.
     pub(super) fn set_timer(&mut self, slot: Slot, connection: &mut Connection) {
         self.clear_timer(slot, connection);
-        let Some(interval) = interval_ns(connection) else { return };
-        let silence = (connection.waiting_since + 2 * interval).max(self.now.mono_ns + NS_PER_MS);
-        let at = connection.heartbeat_at.min(silence);
-        connection.timer = Some(at);
-        self.timers.set(slot, at);
-    }
-
-    /// Bounds how long a connection takes to end.
-    pub(super) fn set_ending_timer(&mut self, slot: Slot, connection: &mut Connection) {
-        self.clear_timer(slot, connection);
-        let at = self.now.mono_ns + ENDING_NS_MAX;
-        connection.timer = Some(at);
-        self.timers.set(slot, at);
+        if let Some((at, _)) = connection.deadline() {
+            connection.timer = Some(at);
+            self.timers.set(slot, at);
+        }
     }
 
     /// Forgets the connection's next moment.
@@ -79,9 +46,4 @@ impl Engine {
             self.timers.cancel(slot, at);
         }
     }
-}
-
-/// The heartbeat interval in force, in ns; `None` switches heartbeats and deadlines off.
-fn interval_ns(connection: &Connection) -> Option<u64> {
-    connection.session.identity().heartbeat_interval_ms.map(|ms| ms * NS_PER_MS)
 }

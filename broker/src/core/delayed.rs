@@ -5,11 +5,28 @@ use bytes::Bytes;
 use crate::core::pending::Requester;
 use crate::mesh::message::Forward;
 
-/// A publish from elsewhere that waits for the log. Bounded by what the senders may have unanswered.
+/// A publish from elsewhere that waits for the log. Bounded by `HANDED_BYTES_MAX` for each core, and by the bodies that
+/// HTTP may have in receipt.
 #[derive(Debug)]
 pub(super) enum Delayed {
     /// Of connections of another core.
-    Forward(u16, Box<Forward>),
+    Forward {
+        /// That core.
+        from: u16,
+        /// The publishes.
+        forward: Box<Forward>,
+        /// How many of them were carried out, and how many bytes those had.
+        done: (usize, usize),
+    },
     /// Of an HTTP handler.
-    Request { requester: Requester, topic: String, defer_ms: u32, bodies: Vec<Bytes> },
+    Request {
+        /// Who hears of it.
+        requester: Requester,
+        /// The topic.
+        topic: String,
+        /// Delay in milliseconds.
+        defer_ms: u32,
+        /// The messages.
+        bodies: Vec<Bytes>,
+    },
 }

@@ -17,12 +17,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use nsq_protocol::Limits;
-use nsq_protocol::limits::HEARTBEAT_INTERVAL_MS_DEFAULT;
 use nsq_queue::Now;
 
+use crate::client::output::Buffers;
+use crate::client::stage::Why;
 use crate::core::action::Action;
+use crate::core::budget::Budget;
 use crate::core::connections::Connections;
 use crate::core::delayed::Delayed;
+use crate::core::handed::Handed;
 use crate::core::logs::{Logs, OpenLog};
 use crate::core::pending::{PendingRequests, Requester};
 use crate::core::phase::Phase;
@@ -53,8 +56,24 @@ pub struct Engine {
     pub(super) connections: Connections,
     /// Connections with something to send or to settle at the end of the turn.
     pub(super) dirty: Vec<Slot>,
-    /// Connections whose commands wait until the log has less to write.
-    pub(super) backlogged: Vec<Slot>,
+    /// Connections whose commands wait until the log has less to write, in order.
+    pub(super) waiting: VecDeque<Slot>,
+    /// Connections that have had their share of this turn.
+    pub(super) next_turn: Vec<Slot>,
+    /// Connections whose wait is over, and what they waited for.
+    pub(super) ready: VecDeque<(Slot, Why)>,
+    /// What clients make this core keep.
+    pub(super) budget: Budget,
+    /// What was handed to other cores.
+    pub(super) handed: Handed,
+    /// For large sends.
+    pub(super) buffers: Buffers,
+    /// Counts the turns.
+    pub(super) turn: u64,
+    /// Clients turned away since that was last said, and when it was, monotonic ns.
+    pub(super) turned_away: u64,
+    /// See `turned_away`.
+    pub(super) turned_away_said_at: u64,
     /// Publishes of other cores and of HTTP that wait until the log has less to write, in order.
     pub(super) delayed: VecDeque<Delayed>,
     /// Heartbeats and silence deadlines.
@@ -82,7 +101,6 @@ pub struct Engine {
     pub(super) latencies: Option<Latencies>,
     /// This turn has made tasks of the executor runnable.
     pub(super) tasks_woken: bool,
-    pub(super) connections_max: usize,
     pub(super) phase: Phase,
 }
 
@@ -122,7 +140,6 @@ impl Engine {
             id,
             placement,
             limits: config.limits.clone(),
-            connections_max: config.connections_max.div_ceil(usize::from(cores)),
             memory_message: first_memory_message(config.node_id, id, now),
             memory_topic: 0,
             queue,
@@ -130,7 +147,15 @@ impl Engine {
             mesh,
             connections: Connections::default(),
             dirty: Vec::new(),
-            backlogged: Vec::new(),
+            waiting: VecDeque::new(),
+            next_turn: Vec::new(),
+            ready: VecDeque::new(),
+            budget: Budget::default(),
+            handed: Handed::new(cores),
+            buffers: Buffers::default(),
+            turn: 1,
+            turned_away: 0,
+            turned_away_said_at: 0,
             delayed: VecDeque::new(),
             timers: Timers::default(),
             pending: PendingRequests::default(),
@@ -174,8 +199,13 @@ impl Engine {
 
     /// When to look again although nothing happens, monotonic ns.
     pub fn next_deadline(&self) -> Option<u64> {
-        let deadlines =
-            [self.queue.poll_timeout(), self.logs.next_timeout(), self.timers.next(), self.stop_deadline()];
+        let deadlines = [
+            self.queue.poll_timeout(),
+            self.logs.next_timeout(),
+            self.timers.next(),
+            self.stop_deadline(),
+            self.budget.evict_at(self.now.mono_ns),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -188,11 +218,6 @@ impl Engine {
     /// The last frame of each shard, after the stop.
     pub fn last_frames(&self) -> Vec<(u16, u64)> {
         self.logs.last_frames()
-    }
-
-    /// How often heartbeats go to a client that has not said otherwise.
-    pub(super) fn heartbeat_default_ns(&self) -> u64 {
-        HEARTBEAT_INTERVAL_MS_DEFAULT * 1_000_000
     }
 }
 

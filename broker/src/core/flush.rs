@@ -1,10 +1,7 @@
 //! One send for each touched connection, and how connections end.
 
-use nsq_protocol::WireError;
-use nsq_queue::{ConsumerId, Input};
-
-use crate::client::connection::{Connection, Hold, OUTPUT_BYTES_MAX};
-use crate::client::replies::Answer;
+use crate::client::connection::Connection;
+use crate::client::stage::{Act, Event, Stage};
 use crate::core::action::Action;
 use crate::core::engine::Engine;
 use crate::transport::Slot;
@@ -27,102 +24,69 @@ impl Engine {
             self.flush_one(slot, &mut connection);
             self.connections.put_back(slot, connection);
         }
+        dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }
 
     fn flush_one(&mut self, slot: Slot, connection: &mut Connection) {
-        if connection.closing {
-            return;
-        }
-        if !connection.sending && !connection.output.is_empty() {
-            let spare = std::mem::take(&mut connection.spare);
-            let bytes = std::mem::replace(&mut connection.output, spare);
-            connection.sending = true;
-            connection.sending_since = self.now.mono_ns;
-            self.actions.push_back(Action::Send(slot, bytes));
-        }
-        let blocked = connection.output.len() > OUTPUT_BYTES_MAX;
-        if blocked != connection.output_blocked {
-            connection.output_blocked = blocked;
-            if connection.channel.is_some() {
-                let consumer = ConsumerId(slot.to_u64());
-                self.queue.handle(
-                    self.now,
-                    Input::Writable { consumer, room_bytes: if blocked { 0 } else { u64::MAX } },
-                );
+        if !matches!(connection.stage, Stage::Detaching { .. } | Stage::Closing(_)) {
+            if let Some(bytes) = connection.output.take(self.now.mono_ns) {
+                self.actions.push_back(Action::Send(slot, bytes));
+            }
+            if connection.has_sent_all() {
+                self.happen(slot, connection, Event::AllSent);
+            } else if connection.timer.is_none() {
+                self.set_timer(slot, connection);
             }
         }
-        if connection.sending || !connection.output.is_empty() {
-            if connection.replies.ended() && connection.output.is_empty() {
-                // The last frame is on its way; the transport sends it before it closes.
-                self.close(slot, connection);
-            }
-            return;
-        }
-        if connection.replies.ended() || (connection.hold == Hold::Ending && connection.is_done()) {
-            self.close(slot, connection);
-        } else if matches!(connection.hold, Hold::Moving { .. })
-            && connection.replies.is_empty()
-            && !connection.detaching
-        {
-            connection.detaching = true;
-            self.actions.push_back(Action::Detach(slot));
-        }
+        self.charge(connection);
     }
 
-    /// The client takes what it is sent, however slowly: its write deadline starts anew.
-    pub fn on_taken(&mut self, slot: Slot) {
-        if let Some(connection) = self.connections.get_mut(slot) {
-            connection.sending_since = self.now.mono_ns;
-        }
+    /// The kernel has taken a part of what is being sent.
+    pub fn on_taken(&mut self, slot: Slot, bytes: usize) {
+        self.with_taken(slot, |engine, connection| connection.output.on_taken(bytes, engine.now.mono_ns));
     }
 
     /// Everything handed to the transport for this slot was sent.
-    pub fn on_sent(&mut self, slot: Slot, mut buffer: Vec<u8>) {
+    pub fn on_sent(&mut self, slot: Slot, buffer: Vec<u8>) {
+        self.with_taken(slot, |engine, connection| {
+            connection.output.on_sent(&mut engine.buffers, buffer, engine.now.mono_ns);
+        });
+    }
+
+    fn with_taken(&mut self, slot: Slot, count: impl FnOnce(&mut Self, &mut Connection)) {
         let Some(mut connection) = self.connections.take(slot) else { return };
-        connection.sending = false;
-        buffer.clear();
-        if buffer.capacity() <= OUTPUT_BYTES_MAX {
-            connection.spare = buffer;
-        }
+        count(self, &mut connection);
+        let low = connection.output.is_low();
+        self.happen(slot, &mut connection, Event::Taken { low });
+        self.tell_room(slot, &mut connection);
         self.touch(slot, &mut connection);
         self.connections.put_back(slot, connection);
     }
 
-    /// Answers with an error behind everything owed, then closes.
-    pub(super) fn fatal(&mut self, slot: Slot, connection: &mut Connection, error: &WireError) {
-        connection.input = Vec::new();
-        connection.hold = Hold::Ending;
-        self.set_ending_timer(slot, connection);
-        self.leave_channel(slot, connection);
-        connection.replies.push(Answer::last(error), &mut connection.output);
-        self.touch(slot, connection);
-    }
-
-    /// Closes without a word; what is being sent is sent first.
-    pub(super) fn close(&mut self, slot: Slot, connection: &mut Connection) {
-        if connection.closing {
-            return;
-        }
-        connection.closing = true;
-        connection.input = Vec::new();
-        self.leave_channel(slot, connection);
-        self.clear_timer(slot, connection);
-        self.actions.push_back(Action::Close(slot));
-    }
-
     /// The transport has let go of the slot.
     pub fn on_closed(&mut self, slot: Slot) {
-        if let Some(mut connection) = self.connections.remove(slot) {
-            self.leave_channel(slot, &mut connection);
-            self.clear_timer(slot, &mut connection);
+        let Some(mut connection) = self.connections.take(slot) else { return };
+        let act = self.happen(slot, &mut connection, Event::Closed);
+        self.connections.put_back(slot, connection);
+        if act == Act::Gone {
+            self.forget(slot);
         }
+    }
+
+    /// Slot and permit are free again.
+    pub(super) fn forget(&mut self, slot: Slot) -> Option<Box<Connection>> {
+        let mut connection = self.connections.remove(slot)?;
+        self.clear_timer(slot, &mut connection);
+        self.discharge(slot, &mut connection);
+        debug_assert!(connection.channel.is_none(), "left when the stage was");
+        Some(connection)
     }
 
     /// The socket is broken.
     pub fn on_failed(&mut self, slot: Slot) {
         let Some(mut connection) = self.connections.take(slot) else { return };
-        self.close(slot, &mut connection);
+        self.happen(slot, &mut connection, Event::Failed);
         self.connections.put_back(slot, connection);
     }
 }

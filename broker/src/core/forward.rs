@@ -3,9 +3,12 @@
 use nsq_queue::Waiter;
 
 use crate::client::connection::Connection;
+use crate::client::replies::PublishVerb;
+use crate::client::stage::{Event, Stage, Why};
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
-use crate::core::publication::{Publish, Sized, WAITER_IS_REQUEST, append_sized, refusal};
+use crate::core::publication::{Publish, Sized, WAITER_IS_REQUEST, append_sized, refusal, suspend};
+use crate::limits::UNANSWERED_BYTES_MAX;
 use crate::mesh::message::{CoreMessage, Forward, ForwardItem, RemoteReply};
 use crate::mesh::request::Response;
 use crate::transport::Slot;
@@ -17,10 +20,17 @@ impl Engine {
         connection: &mut Connection,
         home: u16,
         publish: &Publish<'_>,
-        bodies: impl Iterator<Item = &'a [u8]>,
+        bodies: impl Iterator<Item = &'a [u8]> + Clone,
     ) {
+        let bytes = publish.body_bytes + 4 * u64::from(publish.count) + publish.topic.len() as u64;
+        if !self.handed.takes(home, bytes) {
+            connection.suspended = Some(suspend(publish, bodies));
+            self.handed.wait(home, slot);
+            return self.hold(slot, connection, Why::Window);
+        }
+        self.handed.add(home, bytes);
         self.count_publish(connection, publish);
-        let reply = connection.replies.wait(publish.verb);
+        let reply = connection.replies.wait(publish.verb, publish.body_bytes);
         let forward = &mut self.forwards[usize::from(home)];
         let before = forward.bytes.len();
         forward.bytes.extend_from_slice(publish.topic.as_bytes());
@@ -34,25 +44,49 @@ impl Engine {
             reply,
             verb: publish.verb,
         });
-        self.hold_if_backlogged(slot, connection);
+        if connection.replies.bytes() >= UNANSWERED_BYTES_MAX as u64 {
+            self.hold(slot, connection, Why::Window);
+        }
+    }
+
+    /// The line of an MPUB: its topic is to exist even if its body is refused.
+    pub(super) fn forward_creation(&mut self, home: u16, topic: &str) {
+        let forward = &mut self.forwards[usize::from(home)];
+        forward.bytes.extend_from_slice(topic.as_bytes());
+        forward.items.push(ForwardItem {
+            topic_size: topic.len() as u8,
+            defer_ms: 0,
+            count: 0,
+            size: topic.len(),
+            connection: 0,
+            reply: 0,
+            verb: PublishVerb::Mpub,
+        });
+        self.handed.add(home, topic.len() as u64);
     }
 
     /// Publishes of connections of another core.
     pub(super) fn on_forward(&mut self, from: u16, forward: Box<Forward>) {
         if self.must_delay() {
-            self.delayed.push_back(Delayed::Forward(from, forward));
+            self.delayed.push_back(Delayed::Forward { from, forward, done: (0, 0) });
         } else {
-            self.run_forward(from, &forward);
+            let left = self.run_forward(from, forward, (0, 0));
+            self.delayed.extend(left);
         }
     }
 
-    pub(super) fn run_forward(&mut self, from: u16, forward: &Forward) {
-        let mut at = 0;
-        for item in &forward.items {
+    /// Carries publishes out, from `done` items and their bytes on; returns what has to wait for the log.
+    pub(super) fn run_forward(
+        &mut self,
+        from: u16,
+        forward: Box<Forward>,
+        done: (usize, usize),
+    ) -> Option<Delayed> {
+        let (start, mut at) = done;
+        for (index, item) in forward.items.iter().enumerate().skip(start) {
             let bytes = &forward.bytes[at..at + item.size];
-            at += item.size;
             let (name, messages) = bytes.split_at(usize::from(item.topic_size));
-            let Ok(topic) = std::str::from_utf8(name) else { continue };
+            let topic = std::str::from_utf8(name).expect("invariant: the name of a topic that was checked");
             let publish = Publish {
                 topic,
                 verb: item.verb,
@@ -60,12 +94,22 @@ impl Engine {
                 count: item.count,
                 body_bytes: (messages.len() - 4 * item.count as usize) as u64,
             };
-            let waiter = Waiter { origin: from, connection: item.connection, reply: item.reply };
             let key = self.topic_or_create(topic);
+            if self.publishers_wait() {
+                self.took(from, (at - done.1) as u64);
+                return Some(Delayed::Forward { from, forward, done: (index, at) });
+            }
+            at += item.size;
+            if item.count == 0 {
+                continue;
+            }
+            let waiter = Waiter { origin: from, connection: item.connection, reply: item.reply };
             if self.publish(key, &publish, Sized(messages), waiter).is_err() {
                 self.answer_waiter(waiter, 1, false);
             }
         }
+        self.took(from, (at - done.1) as u64);
+        None
     }
 
     pub(super) fn send_gathered(&mut self) {
@@ -99,18 +143,26 @@ impl Engine {
     /// Answers to publishes of a connection of this core.
     pub(super) fn on_replies(&mut self, reply: RemoteReply) {
         let slot = Slot::from_u64(reply.connection);
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        if reply.ok {
-            connection.replies.complete_ok(reply.first, reply.count, &mut connection.output);
-        } else {
-            for number in reply.first..reply.first + reply.count {
-                let verb = connection.replies.verb(number);
-                connection.replies.complete(number, refusal(verb), &mut connection.output);
+        let Some(mut connection) = self.connections.take(slot) else { return };
+        let Connection { replies, output, .. } = &mut *connection;
+        output.answer(|out| {
+            if reply.ok {
+                replies.complete_ok(reply.first, reply.count, out);
+            } else {
+                for number in reply.first..reply.first + reply.count {
+                    replies.complete(number, refusal(replies.verb(number)), out);
+                }
             }
+        });
+        if connection.replies.is_empty() {
+            connection.waiting_since = self.now.mono_ns; // Until now it was the client who waited.
         }
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(slot);
+        let low = connection.replies.bytes() < UNANSWERED_BYTES_MAX as u64 / 2;
+        self.happen(slot, &mut connection, Event::Answered { low });
+        if !reply.ok && matches!(connection.stage, Stage::Open | Stage::Held(_) | Stage::Moving { .. }) {
+            self.happen(slot, &mut connection, Event::LastCommand);
         }
+        self.touch(slot, &mut connection);
+        self.connections.put_back(slot, connection);
     }
 }

@@ -4,6 +4,7 @@ use nsq_queue::Input;
 
 use crate::core::action::Action;
 use crate::core::engine::Engine;
+use crate::core::handed;
 use crate::core::pending::Requester;
 use crate::mesh::handle::QueuedRequest;
 use crate::mesh::message::{CoreMessage, LookupNotice};
@@ -28,7 +29,10 @@ impl Engine {
 
     fn on_message(&mut self, from: u16, message: CoreMessage) {
         match message {
-            CoreMessage::Queue(message) => self.queue.handle(self.now, Input::Peer { from, message }),
+            CoreMessage::Queue(message) => {
+                self.took(from, handed::weight(&message));
+                self.queue.handle(self.now, Input::Peer { from, message });
+            }
             CoreMessage::Forward(forward) => self.on_forward(from, forward),
             CoreMessage::Replies(replies) => replies.into_iter().for_each(|reply| self.on_replies(reply)),
             CoreMessage::Request { number, request } => {
@@ -39,6 +43,9 @@ impl Engine {
                     self.answer(requester, *response);
                 }
             }
+            CoreMessage::Taken { bytes } => self.on_handed_taken(from, bytes),
+            // It owes nothing: a core that stops drops it.
+            CoreMessage::Move(_) if self.is_stopping() => {}
             CoreMessage::Move(moving) => self.actions.push_back(Action::Adopt(moving)),
             CoreMessage::Registration(change) => self.tell_lookup(LookupNotice::Changed(change)),
             CoreMessage::Discover { topic } => self.tell_lookup(LookupNotice::Discover(topic)),

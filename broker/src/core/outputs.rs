@@ -1,23 +1,25 @@
 //! What the queue wants: frames, answers, records, messages to other cores.
 
+use nsq_queue::batch::ATTEMPTS_OFFSET;
 use nsq_queue::{ConsumerId, Output, QueueRecord, Waiter};
 
 use crate::client::connection::Connection;
+use crate::client::output::Buffers;
+use crate::client::stage::{Act, Event};
 use crate::core::engine::Engine;
+use crate::core::handed;
 use crate::core::keys::{shard_of, topic_id};
+use crate::limits::OUTPUT_ROUNDS_MAX;
 use crate::mesh::message::{Change, CoreMessage, LookupNotice};
 use crate::transport::Slot;
-
-/// Rounds of outputs and completions in one turn before the rest waits for the next. Two are usual: the log
-/// releases, the queue delivers.
-const OUTPUT_ROUNDS_MAX: usize = 64;
 
 impl Engine {
     /// Carries out everything that this turn's events have led to, up to the bytes in each connection's output.
     pub(super) fn run_outputs(&mut self) {
         self.queue.handle_timeout(self.now);
-        for _ in 0..OUTPUT_ROUNDS_MAX {
-            self.queue.end_turn(self.now, u64::MAX);
+        let mut left = self.budget.deal_bytes_max();
+        for round in 1..=OUTPUT_ROUNDS_MAX {
+            left = left.saturating_sub(self.queue.end_turn(self.now, left));
             let mut progress = false;
             while let Some(output) = self.queue.poll_output() {
                 progress = true;
@@ -31,7 +33,10 @@ impl Engine {
             if !progress {
                 break;
             }
+            self.turn_again |= round == OUTPUT_ROUNDS_MAX;
         }
+        // What is dealt no more because clients do not read goes on when they do.
+        self.turn_again |= self.queue.has_more_to_deal() && self.budget.deal_bytes_max() > 0;
     }
 
     /// Gives the log the facts that the queue has for it, ahead of the other outputs.
@@ -44,13 +49,11 @@ impl Engine {
     fn on_output(&mut self, output: Output) {
         match output {
             Output::Deliver { consumer, payload, count: _ } => {
-                self.with_consumer(consumer, |connection| connection.output.extend_from_slice(&payload));
+                self.deliver(consumer, |connection, buffers| connection.output.deliver(buffers, &payload));
             }
             Output::Redeliver { consumer, message, attempts } => {
-                self.with_consumer(consumer, |connection| {
-                    let at = connection.output.len() + nsq_queue::batch::ATTEMPTS_OFFSET;
-                    connection.output.extend_from_slice(&message);
-                    connection.output[at..at + 2].copy_from_slice(&attempts.to_be_bytes());
+                self.deliver(consumer, |connection, buffers| {
+                    connection.output.redeliver(buffers, &message, ATTEMPTS_OFFSET, attempts);
                 });
             }
             Output::Reply { origin, connection, first_reply, count, result } => {
@@ -70,7 +73,7 @@ impl Engine {
                 let slot = Slot::from_u64(consumer.0);
                 if let Some(mut connection) = self.connections.take(slot) {
                     connection.channel = None; // The queue has forgotten it already.
-                    self.close(slot, &mut connection);
+                    self.happen(slot, &mut connection, Event::ChannelDeleted);
                     self.connections.put_back(slot, connection);
                 }
             }
@@ -82,7 +85,10 @@ impl Engine {
             Output::Fetch { topic, seq, core } => {
                 self.logs.fetch(shard_of(topic), topic_id(topic), seq, core)
             }
-            Output::Peer { core, message } => self.mesh.send(usize::from(core), CoreMessage::Queue(message)),
+            Output::Peer { core, message } => {
+                self.handed.add(core, handed::weight(&message));
+                self.mesh.send(usize::from(core), CoreMessage::Queue(message));
+            }
             Output::AdminDone { token } => {
                 self.on_effect(token.0);
             }
@@ -108,16 +114,13 @@ impl Engine {
         }
     }
 
-    fn with_consumer(&mut self, consumer: ConsumerId, act: impl FnOnce(&mut Connection)) {
+    fn deliver(&mut self, consumer: ConsumerId, write: impl FnOnce(&mut Connection, &mut Buffers)) {
         let slot = Slot::from_u64(consumer.0);
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        if connection.closing {
-            return;
+        let Some(mut connection) = self.connections.take(slot) else { return };
+        if self.happen(slot, &mut connection, Event::Delivery) == Act::Write {
+            write(&mut connection, &mut self.buffers);
+            self.touch(slot, &mut connection);
         }
-        act(connection);
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(slot);
-        }
+        self.connections.put_back(slot, connection);
     }
 }

@@ -1,22 +1,23 @@
 //! Publishing: by a connection, for another core, for an HTTP handler, or after a wait.
 //!
 //! A publish takes numbers from its topic in the queue and appends to the log of its shard; nothing in here can
-//! answer OK. That happens in `settle`, when the log's completion has gone through the queue.
+//! answer OK. That happens in `outputs`, when the log's completion has gone through the queue.
 
 use bytes::{Bytes, BytesMut};
 use nsq_protocol::MessageId;
 use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
 use nsq_queue::{Batch, Input, TopicKey, Waiter};
 
-use crate::client::connection::{Connection, Hold};
+use crate::client::connection::Connection;
 use crate::client::replies::PublishVerb;
+use crate::client::stage::{Event, Why};
 use crate::client::suspended::Suspended;
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of, topic_id};
 use crate::core::pending::Requester;
 use crate::core::publication::{Publish, Refused, WAITER_IS_REQUEST, refusal, suspend};
-use crate::mesh::request::{Request, Response};
+use crate::mesh::request::Response;
 use crate::transport::Slot;
 
 impl Engine {
@@ -42,7 +43,7 @@ impl Engine {
         let Some(topic) = self.queue.topic_by_name(publish.topic) else {
             if self.must_discover(publish.topic) {
                 connection.suspended = Some(suspend(&publish, bodies));
-                connection.hold = Hold::Requested;
+                self.hold(slot, connection, Why::Discovery);
                 self.discover(publish.topic, Requester::Connection(slot));
             } else {
                 self.create_topic(publish.topic);
@@ -50,18 +51,20 @@ impl Engine {
             }
             return;
         };
-        if self.logs.are_backlogged() {
+        if self.publishers_wait() {
             connection.suspended = Some(suspend(&publish, bodies));
-            return self.hold_for_log(slot, connection);
+            return self.hold(slot, connection, Why::Log);
         }
         self.count_publish(connection, &publish);
-        let reply = connection.replies.wait(publish.verb);
+        let reply = connection.replies.wait(publish.verb, publish.body_bytes);
         let waiter = Waiter { origin: self.id, connection: slot.to_u64(), reply };
         if self.publish(topic, &publish, bodies, waiter).is_err() {
-            let answer = refusal(publish.verb);
-            connection.replies.complete(reply, answer, &mut connection.output);
+            let Connection { replies, output, .. } = connection;
+            output.answer(|out| replies.complete(reply, refusal(publish.verb), out));
+            // Nothing that was sent behind it is carried out, though earlier answers may still be owed.
+            self.happen(slot, connection, Event::LastCommand);
         }
-        self.hold_if_backlogged(slot, connection);
+        self.hold_publisher(slot, connection);
     }
 
     /// Numbers the messages and appends them to the log of their shard.
@@ -140,33 +143,40 @@ impl Engine {
         if self.must_delay() {
             self.delayed.push_back(Delayed::Request { requester, topic, defer_ms, bodies });
         } else {
-            self.run_publish_request(requester, &topic, defer_ms, &bodies);
+            let left = self.run_publish_request(requester, topic, defer_ms, bodies);
+            self.delayed.extend(left);
         }
     }
 
+    /// Returns the request if it has to wait for the log.
     pub(super) fn run_publish_request(
         &mut self,
         requester: Requester,
-        topic: &str,
+        topic: String,
         defer_ms: u32,
-        bodies: &[Bytes],
-    ) {
-        let key = self.topic_or_create(topic);
+        bodies: Vec<Bytes>,
+    ) -> Option<Delayed> {
+        let key = self.topic_or_create(&topic);
         if bodies.is_empty() {
-            return self.answer(requester, Response::Done);
+            self.answer(requester, Response::Done);
+            return None;
         }
-        let number = self.pending.add(requester, Response::Done);
-        let waiter = Waiter { origin: self.id, connection: WAITER_IS_REQUEST | number, reply: 0 };
         let publish = Publish {
-            topic,
+            topic: &topic,
             verb: PublishVerb::Pub,
             defer_ms,
             count: bodies.len() as u32,
             body_bytes: bodies.iter().map(|body| body.len() as u64).sum(),
         };
+        if self.publishers_wait() {
+            return Some(Delayed::Request { requester, topic, defer_ms, bodies });
+        }
+        let number = self.pending.add(requester, Response::Done);
+        let waiter = Waiter { origin: self.id, connection: WAITER_IS_REQUEST | number, reply: 0 };
         if self.publish(key, &publish, bodies.iter().map(Bytes::as_ref), waiter).is_err() {
             self.answer_waiter(waiter, 1, false);
         }
+        None
     }
 
     /// The line of an MPUB: its topic is created before the body is looked at.
@@ -177,12 +187,8 @@ impl Engine {
                 connection.suspended = Some(Suspended::MpubTopic { topic: topic.to_owned() });
                 self.begin_move(slot, connection, home);
             } else {
-                connection.hold = Hold::Requested;
-                self.request(
-                    home,
-                    Requester::Connection(slot),
-                    Request::CreateTopic { topic: topic.to_owned() },
-                );
+                // Behind what was handed over before, and before the body: order does the rest, nobody waits.
+                self.forward_creation(home, topic);
             }
             return;
         }
@@ -190,7 +196,7 @@ impl Engine {
             return;
         }
         if self.must_discover(topic) {
-            connection.hold = Hold::Requested;
+            self.hold(slot, connection, Why::Discovery);
             self.discover(topic, Requester::Connection(slot));
         } else {
             self.create_topic(topic);

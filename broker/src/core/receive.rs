@@ -2,28 +2,37 @@
 
 use nsq_protocol::Step;
 
-use crate::client::connection::{Connection, Hold, INPUT_BYTES_PAUSE};
+use crate::client::connection::Connection;
+use crate::client::stage::{Act, Event, Stage, Why};
 use crate::core::action::Action;
 use crate::core::engine::Engine;
+use crate::limits::{INPUT_BYTES_PER_TURN, RECEIPT_BYTES_MAX};
 use crate::transport::Slot;
 
 /// Bytes that an unfinished command is given at the least when more arrive: enough for most commands, few enough
 /// that copying them does not count.
 const STITCH_BYTES: usize = 512;
 
-/// Capacity of an empty input buffer that is worth keeping.
-const KEPT_BUFFER_BYTES: usize = 4096;
-
 impl Engine {
     /// Bytes of a client. They are parsed in place; only an unfinished rest is kept.
     pub fn on_received(&mut self, slot: Slot, bytes: &[u8]) {
         let Some(mut connection) = self.connections.take(slot) else { return };
-        let mut at = self.stitch(slot, &mut connection, bytes);
-        if connection.input.is_empty() {
-            at += self.run_commands(slot, &mut connection, &bytes[at..]);
-        }
-        if !connection.closing && connection.hold != Hold::Ending {
-            connection.input.extend_from_slice(&bytes[at..]);
+        match self.happen(slot, &mut connection, Event::Bytes) {
+            Act::Run => {
+                let mut at = self.stitch(slot, &mut connection, bytes);
+                if connection.input.is_empty() {
+                    at += self.run_commands(slot, &mut connection, &bytes[at..]);
+                }
+                let ends = matches!(connection.stage, Stage::Ending(_) | Stage::Closing(_));
+                if at < bytes.len() && !ends {
+                    if connection.input.is_empty() {
+                        connection.input.begun_at = self.now.mono_ns;
+                    }
+                    connection.input.keep(&bytes[at..]);
+                }
+            }
+            Act::Keep => connection.input.keep(bytes),
+            _ => {}
         }
         self.after_commands(slot, &mut connection);
         self.connections.put_back(slot, connection);
@@ -33,66 +42,69 @@ impl Engine {
     /// that the rest is parsed in place. Returns how many bytes were used.
     fn stitch(&mut self, slot: Slot, connection: &mut Connection, bytes: &[u8]) -> usize {
         let mut at = 0;
-        while !connection.input.is_empty() && at < bytes.len() && connection.hold == Hold::None {
+        while !connection.input.is_empty() && at < bytes.len() && connection.runs() {
             let kept = connection.input.len();
             let missing = connection.session.wanted(kept) - kept;
             let more = missing.max(STITCH_BYTES).min(bytes.len() - at);
             if missing > bytes.len() {
-                connection.input.reserve(missing.min(INPUT_BYTES_PAUSE));
+                connection.input.expect(missing);
             }
-            connection.input.extend_from_slice(&bytes[at..at + more]);
-            let mut input = std::mem::take(&mut connection.input);
+            connection.input.keep(&bytes[at..at + more]);
+            let input = connection.input.take();
             let consumed = self.run_commands(slot, connection, &input);
             if consumed >= kept {
+                // What is left of the buffer is parsed in place.
                 at += consumed - kept;
-                input.clear();
+                let all = input.len();
+                self.put_back(connection, input, all);
             } else {
                 at += more;
-                input.drain(..consumed);
-            }
-            if connection.hold != Hold::Ending && !connection.closing {
-                connection.input = keep_buffer(input);
+                self.put_back(connection, input, consumed);
             }
         }
         at
     }
 
+    fn put_back(&self, connection: &mut Connection, input: Vec<u8>, used: usize) {
+        if !matches!(connection.stage, Stage::Ending(_) | Stage::Closing(_)) {
+            connection.input.put_back(input, used);
+        }
+    }
+
     /// The client will send nothing more. What it has sent is still run and answered.
     pub fn on_end_of_input(&mut self, slot: Slot) {
         let Some(mut connection) = self.connections.take(slot) else { return };
-        connection.end_of_input = true;
-        self.end_if_done(slot, &mut connection);
+        if self.happen(slot, &mut connection, Event::EndOfInput) == Act::Note {
+            connection.input.ended = true;
+        }
         self.connections.put_back(slot, connection);
     }
 
     /// Runs what a connection has received while it was held.
-    pub(super) fn resume(&mut self, slot: Slot, connection: &mut Connection) {
-        connection.hold = Hold::None;
-        self.run_input(slot, connection);
-        self.after_commands(slot, connection);
-    }
-
-    fn run_input(&mut self, slot: Slot, connection: &mut Connection) {
-        if connection.hold != Hold::None || connection.closing {
-            return;
-        }
-        let mut input = std::mem::take(&mut connection.input);
-        let consumed = self.run_commands(slot, connection, &input);
-        input.drain(..consumed);
-        if connection.hold != Hold::Ending && !connection.closing {
-            connection.input = keep_buffer(input);
+    pub(super) fn run_input(&mut self, slot: Slot, connection: &mut Connection) {
+        if connection.runs() && !connection.input.is_empty() {
+            let input = connection.input.take();
+            let consumed = self.run_commands(slot, connection, &input);
+            self.put_back(connection, input, consumed);
         }
     }
 
     /// Runs whole commands at the front of `input`; returns the bytes they took.
     fn run_commands(&mut self, slot: Slot, connection: &mut Connection, input: &[u8]) -> usize {
+        if connection.share.0 != self.turn {
+            connection.share = (self.turn, 0);
+        }
+        let had = connection.share.1;
         let mut at = 0;
-        while connection.hold == Hold::None && !connection.closing {
+        while connection.runs() {
             match connection.session.next(&self.limits, &input[at..]) {
                 Step::NeedMore => break,
                 Step::Consumed(count) => {
                     at += count;
                     connection.waiting_since = self.now.mono_ns;
+                    if connection.stage == Stage::Magic {
+                        self.happen(slot, connection, Event::MagicRead);
+                    }
                 }
                 Step::Command { consumed, command } => {
                     at += consumed;
@@ -100,58 +112,41 @@ impl Engine {
                     self.command(slot, connection, command);
                 }
                 Step::Fatal(error) => self.fatal(slot, connection, &error),
-                Step::Close => self.end(slot, connection),
+                Step::Close => {
+                    self.happen(slot, connection, Event::LastCommand);
+                }
+            }
+            if connection.stage == Stage::Open {
+                if connection.output.is_over() {
+                    self.hold(slot, connection, Why::Output);
+                } else if had + at > INPUT_BYTES_PER_TURN {
+                    self.hold(slot, connection, Why::Turn);
+                }
             }
         }
+        connection.share.1 = had + at;
         at
     }
 
-    fn after_commands(&mut self, slot: Slot, connection: &mut Connection) {
-        let waits = connection.hold != Hold::None;
-        if waits && !connection.input_paused && connection.input.len() > INPUT_BYTES_PAUSE {
-            connection.input_paused = true;
-            self.actions.push_back(Action::Pause(slot));
-        } else if !waits && connection.input_paused && !connection.closing {
-            connection.input_paused = false;
-            self.actions.push_back(Action::Resume(slot));
+    /// Behind everything that can change a connection's input: the end that was noted, the reservation, the reading.
+    pub(super) fn after_commands(&mut self, slot: Slot, connection: &mut Connection) {
+        if connection.input.ended && connection.stage == Stage::Open {
+            self.happen(slot, connection, Event::EndOfInput);
         }
-        if connection.end_of_input {
-            self.end_if_done(slot, connection);
+        self.reserve(slot, connection);
+        let wants = match connection.stage {
+            Stage::Magic | Stage::Open => connection.input.wants(false, false),
+            Stage::Held(_) | Stage::Moving { .. } => {
+                connection.input.wants(true, self.budget.receipt > RECEIPT_BYTES_MAX / 2)
+            }
+            // What arrives is dropped, so that the last frame is not lost to a reset.
+            Stage::Ending(_) => true,
+            Stage::Detaching { .. } | Stage::Closing(_) => connection.input.reading,
+        };
+        if wants != connection.input.reading {
+            connection.input.reading = wants;
+            self.actions.push_back(if wants { Action::Resume(slot) } else { Action::Pause(slot) });
         }
         self.touch(slot, connection);
     }
-
-    /// After the last byte: the error for a command cut short, or the end once everything owed was sent.
-    fn end_if_done(&mut self, slot: Slot, connection: &mut Connection) {
-        if !connection.closing && connection.hold == Hold::None {
-            self.end_of_commands(slot, connection);
-        }
-    }
-
-    /// The read deadline passed. As the end of input.
-    pub(super) fn on_silence(&mut self, slot: Slot, connection: &mut Connection) {
-        self.end_of_commands(slot, connection);
-    }
-
-    fn end_of_commands(&mut self, slot: Slot, connection: &mut Connection) {
-        let input = std::mem::take(&mut connection.input);
-        match connection.session.end(&self.limits, &input) {
-            Some(error) => self.fatal(slot, connection, &error),
-            None => self.end(slot, connection),
-        }
-    }
-
-    /// Sends what is owed, then closes.
-    fn end(&mut self, slot: Slot, connection: &mut Connection) {
-        connection.input = Vec::new();
-        connection.hold = Hold::Ending;
-        self.set_ending_timer(slot, connection);
-        self.leave_channel(slot, connection);
-        self.touch(slot, connection);
-    }
-}
-
-/// An idle connection keeps a small buffer, not that of its largest command.
-fn keep_buffer(input: Vec<u8>) -> Vec<u8> {
-    if input.is_empty() && input.capacity() > KEPT_BUFFER_BYTES { Vec::new() } else { input }
 }

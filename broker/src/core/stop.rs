@@ -14,23 +14,10 @@ use std::sync::atomic::Ordering;
 
 use nsq_queue::Input;
 
-use crate::core::action::Action;
+use crate::client::stage::Event;
 use crate::core::engine::Engine;
 use crate::core::phase::Phase;
-
-/// How long connections may take to send what is under way.
-const DRAIN_NS_MAX: u64 = 1_000_000_000;
-
-/// How long the other cores may take to become quiet. Longer than each of them may take, so that only one that has
-/// stopped working is not waited for.
-const QUIET_NS_MAX: u64 = 3_000_000_000;
-
-/// How long each phase may take when the process cannot go on. It is to be gone within a second: what was acknowledged
-/// is on disk, and the rest waits for a disk or a core that has failed.
-const FAILED_NS_MAX: u64 = 200_000_000;
-
-/// How long the logs may take to write what is left.
-const CLOSE_NS_MAX: u64 = 10_000_000_000;
+use crate::limits::{STOP_FAILED_NS_MAX, STOP_LOG_NS_MAX, STOP_NS_MAX, STOP_QUIET_NS_MAX};
 
 /// How often a stopping core looks whether the others have got further.
 const STEP_NS: u64 = 1_000_000;
@@ -50,36 +37,33 @@ impl Engine {
     pub(super) fn run_stop(&mut self, idle: bool) -> bool {
         let now = self.now.mono_ns;
         if self.process.has_failed() {
-            self.phase.hurry(now + FAILED_NS_MAX);
+            self.phase.hurry(now + STOP_FAILED_NS_MAX);
         }
         match self.phase {
             Phase::Running => {
-                self.phase = Phase::Draining { until: now + DRAIN_NS_MAX };
-                for slot in self.connections.slots() {
-                    if let Some(mut connection) = self.connections.take(slot) {
-                        self.close(slot, &mut connection);
-                        self.connections.put_back(slot, connection);
-                    }
-                }
+                self.phase = Phase::Draining { until: now + STOP_NS_MAX };
+                self.tell_all(Event::Stop);
+                self.turn_again = true;
                 self.queue.handle(self.now, Input::Stop);
                 return true;
             }
             Phase::Draining { until } => {
                 let late = now >= until;
                 if late {
-                    self.abort_connections();
+                    self.tell_all(Event::StopOverdue);
                 }
-                if self.connections.len() == 0 || late {
+                if (self.connections.len() == 0 && self.mesh.overflow_count() == 0) || late {
                     self.be_quiet();
-                    self.phase = Phase::Quiet { until: now + QUIET_NS_MAX };
+                    self.phase = Phase::Quiet { until: now + STOP_QUIET_NS_MAX };
                 }
             }
             Phase::Quiet { until } => {
                 let all =
                     self.process.quiet_cores.load(Ordering::Acquire) == usize::from(self.placement.cores());
-                if (all && idle && self.mesh.is_empty()) || now >= until {
+                let told = self.mesh.is_empty() && self.delayed.is_empty();
+                if (all && idle && told) || now >= until {
                     self.logs.close(now);
-                    self.phase = Phase::Closing { until: now + CLOSE_NS_MAX };
+                    self.phase = Phase::Closing { until: now + STOP_LOG_NS_MAX };
                 }
             }
             Phase::Closing { until } => {
@@ -105,10 +89,12 @@ impl Engine {
         self.process.quiet_cores.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Abandons what the transport does not close in time.
-    fn abort_connections(&mut self) {
+    fn tell_all(&mut self, event: Event) {
         for slot in self.connections.slots() {
-            self.actions.push_back(Action::Abort(slot));
+            if let Some(mut connection) = self.connections.take(slot) {
+                self.happen(slot, &mut connection, event);
+                self.connections.put_back(slot, connection);
+            }
         }
     }
 

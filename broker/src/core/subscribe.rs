@@ -4,8 +4,9 @@ use nsq_protocol::WireError;
 use nsq_protocol::error::cause;
 use nsq_queue::{ChannelKey, ConsumerId, Input, SubscribeError};
 
-use crate::client::connection::{Connection, Hold};
+use crate::client::connection::Connection;
 use crate::client::replies::Answer;
+use crate::client::stage::{Act, Event, Stage, Why};
 use crate::client::suspended::Suspended;
 use crate::core::engine::Engine;
 use crate::core::pending::Requester;
@@ -34,7 +35,7 @@ impl Engine {
         let home = self.placement.core_of_topic(&topic);
         let request = Request::Ensure { topic: topic.clone(), channel: channel.clone() };
         connection.suspended = Some(Suspended::Subscribe { topic, channel, again });
-        connection.hold = Hold::Requested;
+        self.hold(slot, connection, Why::Core);
         self.request(home, Requester::Connection(slot), request);
     }
 
@@ -46,7 +47,7 @@ impl Engine {
             consumer: ConsumerId(slot.to_u64()),
             message_timeout_ns: connection.delivery.message_timeout_ns.unwrap_or(identity.message_timeout_ns),
             sample_rate: connection.delivery.sample_rate.unwrap_or(identity.sample_rate),
-            room_bytes: u64::MAX,
+            room_bytes: connection.output.begin(self.budget.room_max()),
         };
         connection.channel = Some(channel);
         self.queue.handle(self.now, input);
@@ -59,16 +60,22 @@ impl Engine {
         connection: &mut Connection,
         result: Result<(), SubscribeError>,
     ) {
+        if connection.stage != Stage::Held(Why::Core) {
+            return; // It has left already.
+        }
         let suspended = connection.suspended.take();
         match result {
             Ok(()) => {
                 connection.settled = true;
                 connection.session.on_subscribed();
-                connection.replies.push(Answer::Ok, &mut connection.output);
-                self.resume(slot, connection);
+                connection.answer(Answer::Ok);
+                self.go_on(slot, connection, Why::Core);
             }
             Err(error) => {
                 connection.channel = None;
+                if self.happen(slot, connection, Event::Released(Why::Core)) != Act::Resume {
+                    return;
+                }
                 match (suspended, error) {
                     (
                         Some(Suspended::Subscribe { topic, channel, again: false }),

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use crate::core::action::Action;
 use crate::core::engine::Engine;
+use crate::limits::{CHUNKS_PER_TURN_MAX, MESSAGES_PER_TURN_MAX, RECEIVE_NS_PER_TURN};
 use crate::mesh::handle::{CoreHandle, Inbox};
 use crate::mesh::message::LookupNotice;
 use crate::transport::{Close, Event, Transport, Wait};
 
-/// Messages of other cores that one turn reads before it looks after its own connections again.
-const MESSAGES_PER_TURN_MAX: usize = 4096;
+/// Buffers between two looks at the clock.
+const CHUNKS_PER_LOOK: usize = 8;
 
 /// A core: its engine, and what the engine needs of the world.
 pub struct Core<T: Transport> {
@@ -80,15 +81,13 @@ impl<T: Transport> Core<T> {
         self.engine.mesh.awake();
         self.engine.take_messages(MESSAGES_PER_TURN_MAX);
         self.engine.set_now(self.transport.now());
-        while let Some(event) = self.transport.poll_event() {
-            on_event(&mut self.engine, &mut self.transport, event);
-        }
+        let more_events = self.take_events();
         self.engine.run_messages();
         self.read_inbox();
         self.engine.run_timers();
         self.engine.end_turn();
         self.carry_out();
-        let again = self.engine.take_turn_again() || !self.inbox.borrow().is_empty();
+        let again = more_events || self.engine.take_turn_again() || !self.inbox.borrow().is_empty();
         if self.engine.is_stopping() && self.engine.run_stop(!again) {
             self.transport.stop_listening();
         }
@@ -109,6 +108,25 @@ impl<T: Transport> Core<T> {
         };
         self.transport.set_deadline(self.engine.next_deadline());
         Next::Wait(wait)
+    }
+
+    /// Acts on what has happened, until there is nothing more, or clients have had their share of the turn: then the rest
+    /// keeps its buffers, which holds the senders back. True if something is left.
+    fn take_events(&mut self) -> bool {
+        let begun_at = self.transport.now().mono_ns;
+        let mut chunks = 0;
+        while let Some(event) = self.transport.poll_event() {
+            chunks += usize::from(matches!(event, Event::Received { .. }));
+            on_event(&mut self.engine, &mut self.transport, event);
+            // The clock is not asked for every buffer.
+            let look = chunks > 0 && chunks.is_multiple_of(CHUNKS_PER_LOOK);
+            if chunks >= CHUNKS_PER_TURN_MAX
+                || look && self.transport.now().mono_ns >= begun_at + RECEIVE_NS_PER_TURN
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// What tasks of this executor have left.
@@ -159,11 +177,16 @@ impl<T: Transport> Core<T> {
 impl Engine {
     /// Everything that this turn's events have led to, up to the sends.
     fn end_turn(&mut self) {
+        self.release_last_turn();
         self.run_outputs();
         self.run_delayed();
-        self.release_backlogged();
+        self.release_waiting();
         self.send_gathered();
         self.flush();
+        self.feed_starved();
+        self.watch_untaken();
+        self.turn_again |= !self.dirty.is_empty() || !self.next_turn.is_empty();
+        self.turn += 1;
     }
 }
 
@@ -173,7 +196,7 @@ fn on_event<T: Transport>(engine: &mut Engine, transport: &mut T, event: Event) 
             engine.on_received(slot, transport.chunk(&chunk));
             transport.release(chunk);
         }
-        Event::Taken { slot, .. } => engine.on_taken(slot),
+        Event::Taken { slot, bytes } => engine.on_taken(slot, bytes),
         Event::Sent { slot, buffer } => engine.on_sent(slot, buffer),
         Event::Accepted { socket, .. } => {
             if let Some((socket, connection)) = engine.on_accepted(socket) {

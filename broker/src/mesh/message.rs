@@ -15,6 +15,11 @@ pub enum CoreMessage {
     Queue(PeerMessage),
     /// Publishes by connections of the sending core, gathered over one turn.
     Forward(Box<Forward>),
+    /// So many bytes that the receiving core had handed over were looked at; see `core/handed.rs`.
+    Taken {
+        /// Since the last report.
+        bytes: u64,
+    },
     /// Answers to forwarded publishes, gathered over one turn.
     Replies(Vec<RemoteReply>),
     /// A request; the answer carries the same number back.

@@ -19,6 +19,7 @@
 pub mod doorbell;
 pub mod handle;
 pub mod message;
+pub mod permits;
 pub mod placement;
 pub mod process;
 pub mod request;

@@ -6,9 +6,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
+use crate::mesh::permits::Permits;
 
 /// Where a listener is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Process {
     unhealthy: AtomicBool,
     stopping: AtomicBool,
     failed: AtomicBool,
+    /// How many clients there may be.
+    pub permits: Arc<Permits>,
     /// Cores that send no more messages; see `core/stop.rs`.
     pub quiet_cores: AtomicUsize,
     on_failure: OnFailure,
@@ -86,6 +89,7 @@ impl Process {
             lookupd_addresses: Mutex::new(config.lookupd_tcp_addresses.clone()),
             lookupd_generation: AtomicU64::new(0),
             lookupd_is_null: AtomicBool::new(false),
+            permits: Permits::new(config.connections_max),
             config,
             started_at,
             tcp_address,

@@ -66,6 +66,17 @@ fn the_reply_tells_the_options() {
 }
 
 #[test]
+fn what_a_client_says_of_itself_is_kept_up_to_a_bound() {
+    let long = "x".repeat(IDENTITY_TEXT_BYTES_MAX - 1) + "ä" + &"y".repeat(300_000);
+    let body = format!(r#"{{"client_id":"{long}","hostname":"h","user_agent":"{long}"}}"#);
+    let (payload, identity) = run(&body, &Limits::default());
+    assert_eq!(payload, "OK", "its size is no error");
+    assert_eq!(identity.client_id, "x".repeat(IDENTITY_TEXT_BYTES_MAX - 1), "cut before a character");
+    assert_eq!((identity.hostname.as_str(), identity.user_agent.len()), ("h", IDENTITY_TEXT_BYTES_MAX - 1));
+    assert!(identity.client_id.capacity() <= IDENTITY_TEXT_BYTES_MAX);
+}
+
+#[test]
 fn without_negotiation_the_reply_is_ok_and_nothing_is_granted() {
     for body in [
         "{}",

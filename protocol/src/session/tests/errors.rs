@@ -97,18 +97,6 @@ fn tls_required() {
     assert_eq!(peer.end().steps, ["E_INVALID invalid command FOO"]);
 }
 
-/// What a client says of itself is kept as long as it is connected; its size is not left to `--max-body-size`.
-#[test]
-fn an_identify_beyond_64_kib_is_refused_before_it_is_kept() {
-    let large = Limits { body_size_max: 5 << 20, ..Limits::default() };
-    refuses(&large, [(with_size("IDENTIFY", 65_537), "E_BAD_BODY IDENTIFY body too big 65537 > 65536")]);
-    let mut session = Session::new(String::new(), &large);
-    let mut input = MAGIC_V2.to_vec();
-    input.extend(with_size("IDENTIFY", 65_536));
-    assert_eq!(session.next(&large, &input), Step::Consumed(4));
-    assert_eq!(session.next(&large, &input[4..]), Step::NeedMore);
-}
-
 #[test]
 fn identify() {
     refuses(
