@@ -100,6 +100,16 @@ class Daemon:
             fields = stat.read().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
 
+    def socket_count(self):
+        """Open sockets, those that listen among them."""
+        folder, count = f"/proc/{self.process.pid}/fd", 0
+        for name in os.listdir(folder):
+            try:
+                count += os.readlink(os.path.join(folder, name)).startswith("socket:")
+            except FileNotFoundError:
+                pass  # Closed since the listing.
+        return count
+
 
 class Nsqd(Daemon):
     """An nsqd."""
