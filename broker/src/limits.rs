@@ -131,6 +131,22 @@ limits! {
     /// NSQ's; a producer without heartbeats behind a NAT is noticed when its peer is gone.
     KEEPALIVE_S: u64 = 15, s per "idle TCP connection",
         beyond: "the kernel asks whether the peer is there";
+    /// Four receive buffers. Where the kernel cannot limit a receive (before Linux 6.17) it goes on as long as there are
+    /// buffers, half a megabyte per turn, and as much may come after a pause.
+    RECEIVE_BYTES_MAX: u32 = 64 << 10, bytes per "connection and turn",
+        beyond: "the kernel is asked for more, and keeps it until then";
+    /// What is owed to a client that reads at all.
+    FLUSH_NS_MAX: u64 = 1_000_000_000, ns per "closing connection with something unsent",
+        beyond: "aborted";
+    /// Long enough for a last error to be read; it costs a descriptor and nothing else.
+    DRAIN_NS_MAX: u64 = 500_000_000, ns per "closing connection whose peer does not close",
+        beyond: "aborted";
+    /// Segments that are made, renamed and opened, on all shards at once: without a descriptor the log would stand still.
+    DESCRIPTORS_FOR_FILES: u64 = 32, descriptors per "process, the last of its limit; an eighth of a limit below 256",
+        beyond: "connections are turned away, or wait in the listener's queue";
+    /// A crowd of clients leaves operators a way in.
+    DESCRIPTORS_FOR_HTTP: u64 = 32, descriptors per "process, below those for files; an eighth of a limit below 256",
+        beyond: "clients are turned away, or wait in the listener's queue";
 }
 
 #[cfg(test)]

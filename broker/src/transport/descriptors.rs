@@ -13,12 +13,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, getrlimit};
 
 use super::monotonic_ns;
-
-/// Kept back for files: segments that are made, renamed, opened, on all shards at once.
-const KEPT_FOR_FILES: u64 = 32;
-
-/// Kept back for HTTP besides, so that a crowd of clients leaves it reachable.
-const KEPT_FOR_HTTP: u64 = 32;
+use crate::limits::{DESCRIPTORS_FOR_FILES, DESCRIPTORS_FOR_HTTP};
 
 /// Where the limit is so low that the above would take most of it, this part of it is kept back.
 const KEPT_PART_MAX: u64 = 4;
@@ -49,8 +44,8 @@ impl Taker {
     fn end(self) -> u64 {
         let Some(limit) = getrlimit(Resource::Nofile).current else { return u64::MAX };
         let kept = match self {
-            Taker::Client => KEPT_FOR_FILES + KEPT_FOR_HTTP,
-            Taker::Http => KEPT_FOR_FILES,
+            Taker::Client => DESCRIPTORS_FOR_FILES + DESCRIPTORS_FOR_HTTP,
+            Taker::Http => DESCRIPTORS_FOR_FILES,
         };
         let part = limit / KEPT_PART_MAX;
         limit - kept.min(if self == Taker::Client { part } else { part / 2 })

@@ -39,6 +39,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::limits::{DRAIN_NS_MAX, FLUSH_NS_MAX, RECEIVE_BYTES_MAX};
 use nsq_queue::Now;
 use nsq_wal::{Disk, Io, IoResult};
 
@@ -55,10 +56,6 @@ pub use waker::{LocalWaker, RemoteWaker, WorkOutside};
 /// Size in bytes of one receive buffer, and so the most that one [`Event::Received`] carries.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 
-/// The most that one connection's receive yields before it is asked for more, in bytes, where the kernel can limit it
-/// (Linux 6.17): a turn's share, and what may still come after a pause.
-const RECEIVE_BYTES_MAX: u32 = 4 * CHUNK_BYTES as u32;
-
 /// Longest wait inside a turn before the core parks, in nanoseconds. Also bounds how late glommio's tasks run when a
 /// busy core becomes idle.
 pub const WAIT_NS_MAX: u64 = 1_000_000;
@@ -69,13 +66,6 @@ const OUTSIDE_WAIT_NS_MAX: u64 = 150_000;
 
 /// Longest time between two visits to glommio's reactor on a busy core, in nanoseconds.
 const YIELD_NS_MAX: u64 = 500_000;
-
-/// How long a closing connection's last send may take, in nanoseconds.
-const FLUSH_NS_MAX: u64 = 1_000_000_000;
-
-/// How long a closing connection waits for its peer to close too, in nanoseconds. It costs a descriptor and nothing
-/// else.
-const DRAIN_NS_MAX: u64 = 500_000_000;
 
 /// Rest of a listener after the process ran out of descriptors or memory, in nanoseconds.
 const ACCEPT_REST_NS: u64 = 100_000_000;

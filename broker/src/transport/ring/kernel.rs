@@ -23,6 +23,8 @@ const SEND_BYTES_MAX: usize = 1 << 30;
 const OPTLEN_OFFSET: usize = 44;
 const _: () = assert!(size_of::<squeue::Entry>() == 64);
 
+const _: () = assert!(RECEIVE_BYTES_MAX as usize >= CHUNK_BYTES);
+
 /// A multishot receive; if there is a limit in bytes, it ends with the buffer that reaches it.
 pub(super) fn receive(fd: Fd, limit: Option<u32>) -> squeue::Entry {
     let mut entry = opcode::RecvMulti::new(fd, buffers::GROUP).build();

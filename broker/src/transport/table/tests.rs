@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 
-use super::super::ChunkOwner;
+use super::super::{ChunkOwner, Close};
 use super::*;
 
 /// What a socket of the fake kernel has under way; its drop is noted.
