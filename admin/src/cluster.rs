@@ -10,6 +10,7 @@ pub mod latency;
 pub mod node;
 pub mod partial;
 pub mod producers;
+pub mod rows;
 pub mod topic;
 pub mod version;
 

@@ -50,6 +50,9 @@ pub const LOOKUP_TOPICS_MS: u64 = 60_000;
 /// Time between the start of the daemon and its first poll, milliseconds. Nothing is asked at start.
 pub const FIRST_POLL_MS: u64 = 1_000;
 
+/// Shortest time between two polls that somebody asks for, milliseconds.
+pub const POLL_PAUSE_MS_MIN: u64 = 300;
+
 /// Shortest `--poll-interval`, milliseconds.
 pub const POLL_INTERVAL_MS_MIN: i64 = 100;
 

@@ -2,13 +2,12 @@
 
 pub mod clock;
 mod facts;
+mod figures;
+mod memory;
+mod poller;
 pub mod snapshot;
 pub mod watch;
 
+pub use poller::run;
 pub use snapshot::Snapshot;
 pub use watch::Watch;
-
-/// Polls for the life of the process.
-pub async fn run(_app: std::sync::Arc<crate::app::App>) -> std::convert::Infallible {
-    std::future::pending().await
-}

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rows::some_rows;
+
 /// A set of percentiles. Empty where nsqd has none configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Latency {
@@ -40,6 +42,7 @@ pub struct Percentile {
 #[serde(default)]
 pub struct LatencyAnswer {
     count: Option<i64>,
+    #[serde(deserialize_with = "some_rows")]
     percentiles: Option<Vec<PercentileAnswer>>,
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::rows::rows;
+
 /// An nsqd as nsqlookupd lists it. The ports are not checked there, so one bad nsqd must not make the list
 /// unreadable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -25,10 +27,10 @@ pub struct Producer {
     #[serde(deserialize_with = "null_is_default")]
     pub topology_region: String,
     /// In `/nodes` only, one for each element of `topics`.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     pub tombstones: Vec<bool>,
     /// In `/nodes` only.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     pub topics: Vec<String>,
 }
 

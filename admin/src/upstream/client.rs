@@ -175,7 +175,7 @@ impl Client {
         url: &str,
         answer: &'a Answer,
     ) -> Result<T, Fault> {
-        serde_json::from_slice(&answer.body).map_err(|error| {
+        crate::cluster::rows::parse(&answer.body).map_err(|error| {
             self.counts.count(kind, "unreadable", answer.took);
             Fault::Body { url: url.to_owned(), text: error.to_string() }
         })

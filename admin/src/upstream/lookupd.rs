@@ -6,26 +6,27 @@ use super::client::{Asker, Client, Kind};
 use super::fault::Fault;
 use crate::cluster::Producer;
 use crate::cluster::producers::null_is_default;
+use crate::cluster::rows::rows;
 use crate::url::argument;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Topics {
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     topics: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Channels {
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     channels: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Producers {
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     producers: Vec<Producer>,
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::client::{Asker, Client, Kind};
+use super::client::{Answer, Asker, Client, Kind};
 use super::fault::Fault;
 use crate::cluster::channel::Delivery;
 use crate::cluster::latency::LatencyAnswer;
 use crate::cluster::producers::{host_port, null_is_default};
+use crate::cluster::rows::{rows, some_rows};
 use crate::cluster::{ChannelStats, ClientStats, TopicStats};
 use crate::url::{argument, with_arguments};
 
@@ -47,9 +48,9 @@ impl Info {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Stats {
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     pub(super) topics: Vec<TopicAnswer>,
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     pub(super) producers: Vec<ProducerStats>,
 }
 
@@ -58,7 +59,7 @@ pub struct Stats {
 pub(super) struct TopicAnswer {
     #[serde(deserialize_with = "null_is_default")]
     topic_name: String,
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     channels: Vec<ChannelAnswer>,
     #[serde(deserialize_with = "null_is_default")]
     depth: i64,
@@ -101,6 +102,7 @@ struct ChannelAnswer {
     global_msg_count: i64,
     /// Missing before nsqd 1.1, which told the consumers themselves.
     client_count: Option<i64>,
+    #[serde(deserialize_with = "some_rows")]
     clients: Option<Vec<ClientStats>>,
     #[serde(deserialize_with = "null_is_default")]
     paused: bool,
@@ -136,7 +138,7 @@ pub struct ProducerStats {
     #[serde(deserialize_with = "null_is_default")]
     pub snappy: bool,
     /// What it published, by topic.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "rows")]
     pub pub_counts: Vec<PubCount>,
 }
 
@@ -297,6 +299,12 @@ impl Nsqd {
     pub async fn stats(&self, question: &Question) -> Result<Stats, Fault> {
         let url = format!("http://{}{}", self.address, question.path_and_query());
         self.client.get_json(Kind::Nsqd, self.asker, &url).await
+    }
+
+    /// An answer as it came.
+    pub async fn raw(&self, path_and_query: &str) -> Result<Answer, Fault> {
+        let url = format!("http://{}{path_and_query}", self.address);
+        self.client.get(Kind::Nsqd, self.asker, &url).await
     }
 
     /// Does something: `topic/pause`, say, with the arguments.

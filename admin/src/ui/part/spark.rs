@@ -59,7 +59,7 @@ pub fn path(values: &[f32], max: f32, height: f32, area: bool) -> String {
     for (index, &value) in values.iter().enumerate() {
         let x = first_x + index;
         if !value.is_finite() {
-            close(&mut d, from.take(), x - 1);
+            close(&mut d, from.take(), x.saturating_sub(1));
             continue;
         }
         let letter = if from.is_none() { 'M' } else { 'L' };
@@ -100,6 +100,13 @@ mod tests {
         assert_eq!(spark(&[], Kind::In).into_string(), "");
         assert_eq!(spark(&[f32::NAN; 60], Kind::In).into_string(), "");
         assert!(spark(&[0.0; 60], Kind::In).into_string().contains("M0 20H59"));
+    }
+
+    #[test]
+    fn a_gap_at_the_beginning_is_drawn() {
+        let mut values = [f32::NAN; POINTS];
+        values[POINTS - 1] = 5.0;
+        assert_eq!(path(&values, 10.0, 20.0, false), "M59 10h.6");
     }
 
     #[test]
