@@ -69,6 +69,9 @@ pub enum Availability {
     /// The feature is missing. Setting the option to anything but its default ends the start with this sentence:
     /// an operator who asks for TLS must not get a broker without.
     NotYet(&'static str),
+    /// The option is understood, so that files and scripts of NSQ work, and changes nothing, for the reason that the
+    /// sentence gives. Who sets it is told so at start.
+    NoEffect(&'static str),
 }
 
 /// One option of a daemon.
@@ -146,6 +149,12 @@ impl Flag {
     /// Marks the feature as missing, with the sentence that says so.
     pub fn not_yet(mut self, sentence: &'static str) -> Flag {
         self.availability = Availability::NotYet(sentence);
+        self
+    }
+
+    /// Marks an option that changes nothing, with the sentence that says why.
+    pub fn no_effect(mut self, sentence: &'static str) -> Flag {
+        self.availability = Availability::NoEffect(sentence);
         self
     }
 

@@ -202,6 +202,27 @@ impl Parsed {
         Ok(())
     }
 
+    /// One sentence for each option that was set and changes nothing. Who switches off what is not there gets what was
+    /// asked for, and no sentence.
+    pub fn without_effect(&self) -> impl Iterator<Item = String> {
+        self.settled.iter().filter_map(|Settled { flag, value, source }| match flag.availability {
+            Availability::NoEffect(sentence)
+                if *source != Source::Default && *value != Value::Bool(false) =>
+            {
+                Some(format!("--{} has no effect: {sentence}", flag.name))
+            }
+            _ => None,
+        })
+    }
+
+    /// The durations, by flag, in nanoseconds.
+    pub fn durations_ns(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        self.settled.iter().filter_map(|settled| match settled.value {
+            Value::Duration(ns) => Some((settled.flag.name, ns)),
+            _ => None,
+        })
+    }
+
     fn settled(&self, name: &str) -> &Settled {
         self.settled
             .iter()

@@ -46,5 +46,6 @@ fn availability_note(flag: &Flag) -> &'static str {
     match flag.availability {
         Availability::Available => "",
         Availability::NotYet(_) => " (not available yet)",
+        Availability::NoEffect(_) => " (has no effect)",
     }
 }

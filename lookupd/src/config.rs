@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn the_version_is_that_of_the_protocol_crate() {
         let line = PROGRAM.version_line;
-        assert!(line.starts_with(&format!("nsqlookupd v{} (", nsq_protocol::limits::NSQ_VERSION)));
+        let start_of_line = format!("nsqlookupd v{} (built w/", nsq_protocol::limits::NSQ_VERSION);
+        let build = line.strip_prefix(&start_of_line).and_then(|rest| rest.strip_suffix(')')).unwrap();
+        assert!(!build.is_empty() && !build.contains(' '), "one word, as in NSQ: {build}");
         assert_eq!(start(&["--version", "--config=/no/such/file"]).unwrap_err(), Stop::Version);
     }
 
@@ -141,5 +143,23 @@ mod tests {
         assert_eq!(config.log_level, Level::Warn);
         assert_eq!(config.lifetimes.tombstone_ns, 1_500_000_000);
         assert_eq!(start(&["--tombstone-lifetime=45"]).unwrap_err().exit_code(), 2);
+    }
+
+    /// Whatever an operator writes, the start goes on or ends with a sentence. NSQ takes negative spans of time here,
+    /// and they hide every producer.
+    #[test]
+    fn no_value_of_any_flag_is_a_panic() {
+        for flag in table("h").iter().filter(|flag| flag.name != "config") {
+            for value in
+                ["-1s", "-1", "0", "-2562047h", "9223372036854775807ns", "9223372036854775808", "", "\u{0}"]
+            {
+                let argument = format!("--{}={value}", flag.name);
+                match std::panic::catch_unwind(|| start(&[&argument])).expect(&argument) {
+                    Ok(config) => assert!(config.warnings.is_empty(), "{argument}"),
+                    Err(stop) => assert!(matches!(stop.exit_code(), 0..=2), "{argument}"),
+                }
+            }
+        }
+        assert_eq!(start(&["--tombstone-lifetime=-1s"]).unwrap().lifetimes.tombstone_ns, -1_000_000_000);
     }
 }

@@ -8,6 +8,8 @@ pub const FRAME_HEADER_BYTES: usize = 64;
 pub const FRAME_TARGET_BYTES: usize = 256 * 1024;
 /// Longest frame. One publish call is one frame, so this also bounds an MPUB in delivery form.
 pub const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Largest publish, all its messages in delivery form: the rest of the frame is for what others gathered with it.
+pub const PUBLISH_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 /// Frames written and not yet completed.
 pub const FRAMES_IN_FLIGHT_MAX: usize = 4;
 /// Memory from which frames are carved.

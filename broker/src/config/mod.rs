@@ -20,7 +20,7 @@ pub use validate::{ConfigError, SHARD_COUNT_MAX, SIZE_BYTES_MAX};
 /// Who we are, to an operator at a terminal. The first version is the one that clients parse: NSQ's.
 pub const PROGRAM: Program = Program {
     name: "nsqd",
-    version_line: concat!("nsqd v1.3.0 (built w/nsq-uring ", env!("CARGO_PKG_VERSION"), ")"),
+    version_line: concat!("nsqd v1.3.0 (built w/nsq-uring-", env!("CARGO_PKG_VERSION"), ")"),
     log_prefix: "[nsqd] ",
 };
 
@@ -79,9 +79,9 @@ pub struct Config {
     pub broadcast_http_port: u16,
     /// nsqlookupds at start; none. The living list is in the process.
     pub lookupd_tcp_addresses: Vec<String>,
-    /// Longest wait for an HTTP connection to an nsqlookupd; 2 s. Delays the first publish to a new topic.
+    /// Longest wait for an HTTP connection to an nsqlookupd, 0 for none; 2 s. Delays the first publish to a new topic.
     pub http_client_connect_timeout_ns: u64,
-    /// Longest wait for its answer; 5 s.
+    /// Longest wait for its answer, 0 for none; 5 s.
     pub http_client_request_timeout_ns: u64,
     /// Directory of the log, which must exist; the working directory.
     pub data_path: PathBuf,
@@ -91,7 +91,7 @@ pub struct Config {
     pub mem_queue_size: u64,
     /// Memory for messages, of all cores together; 256 MiB. What does not fit is read back from disk.
     pub cache_bytes_max: u64,
-    /// Size of a file of the log; 100 MiB. The log raises what is too small for its largest frame.
+    /// Size of a file of the log; 100 MiB. The log holds it between 4 and 64 MiB.
     pub segment_bytes_max: u64,
     /// With `async`: messages per shard that may wait for the disk; 2,500.
     pub sync_messages_max: u64,
@@ -109,7 +109,7 @@ pub struct Config {
     pub transport: Transport,
     /// Threads, one per core; 0 for every core of the affinity mask.
     pub cores: usize,
-    /// Shards of a data directory that is new; 0 for one per core. An existing one keeps its number.
+    /// Shards of a data directory that is new; 0 for one per core, and 4 at least. An existing one keeps its number.
     pub shards: u16,
     /// TCP clients at once; no limit. One more is accepted and closed.
     pub connections_max: usize,
@@ -211,6 +211,7 @@ impl Config {
                 warnings.push(format!("--{flag} is deprecated and has no effect, use --{instead}"));
             }
         }
+        warnings.extend(self.options.without_effect());
         if self.recover == Recover::Quarantine {
             warnings.push("--recover=quarantine: damaged parts of the log are left out".to_owned());
         }

@@ -24,6 +24,11 @@ pub(super) const TRANSPORT_WORDS: &[&str] = &["auto", "ring", "glommio"];
 const NO_TLS: &str = "this broker has no TLS; leave the option out, or put a TLS proxy in front.";
 const NO_AUTH: &str = "this broker cannot ask an auth server, and starting without would admit everybody.";
 const NO_STATSD: &str = "this broker pushes no statistics to statsd; read /stats instead.";
+const NO_HTTPS: &str = "this broker has no TLS, and so no HTTPS.";
+const NO_AUTH_METHOD: &str = "this broker cannot ask an auth server.";
+const NO_SCAN: &str = "time-outs need no scan here.";
+const NO_COMPRESSION: &str =
+    "this broker does not compress; clients that ask are told so, and go on without.";
 const NO_TOPOLOGY: &str = "this broker does not deliver by region or zone.";
 
 /// The whole table, in the order in which options are checked and shown.
@@ -70,7 +75,8 @@ fn network(hostname: &str) -> Vec<Flag> {
             "0.0.0.0:4151",
             "<addr>:<port>, or path of a unix socket, for HTTP; empty: no HTTP",
         ),
-        Flag::str("https-address", "0.0.0.0:4152", "<addr>:<port> for HTTPS; used only with a certificate"),
+        Flag::str("https-address", "0.0.0.0:4152", "<addr>:<port> for HTTPS; used only with a certificate")
+            .no_effect(NO_HTTPS),
         Flag::str(
             "broadcast-address",
             hostname.to_owned(),
@@ -86,13 +92,18 @@ fn network(hostname: &str) -> Vec<Flag> {
         Flag::list("auth-http-address", "<addr>:<port> or URL of an auth server (may be repeated)")
             .with_key("auth_http_addresses")
             .not_yet(NO_AUTH),
-        Flag::str("auth-http-request-method", "get", "HTTP method towards the auth server: get or post"),
+        Flag::str("auth-http-request-method", "get", "HTTP method towards the auth server: get or post")
+            .no_effect(NO_AUTH_METHOD),
         Flag::duration(
             "http-client-connect-timeout",
             "2s",
-            "longest wait for an HTTP connection to nsqlookupd",
+            "longest wait for an HTTP connection to nsqlookupd; 0: none",
         ),
-        Flag::duration("http-client-request-timeout", "5s", "longest wait for an HTTP answer of nsqlookupd"),
+        Flag::duration(
+            "http-client-request-timeout",
+            "5s",
+            "longest wait for an HTTP answer of nsqlookupd; 0: none",
+        ),
         Flag::str("topology-region", "", "region of this nsqd").not_yet(NO_TOPOLOGY),
         Flag::str("topology-zone", "", "zone of this nsqd").not_yet(NO_TOPOLOGY),
         Flag::list("enable-experiment", "experimental feature to switch on (may be repeated)")
@@ -108,11 +119,7 @@ fn storage() -> Vec<Flag> {
             "10000",
             "messages that an #ephemeral topic or channel holds; more are dropped",
         ),
-        Flag::int(
-            "max-bytes-per-file",
-            "104857600",
-            "bytes per file of the log; the log raises a size too small for it",
-        ),
+        Flag::int("max-bytes-per-file", "104857600", "bytes per file of the log; held between 4 and 64 MiB"),
         Flag::int(
             "sync-every",
             "2500",
@@ -127,12 +134,14 @@ fn storage() -> Vec<Flag> {
             "queue-scan-worker-pool-max",
             "4",
             "accepted for compatibility: time-outs need no scan here",
-        ),
+        )
+        .no_effect(NO_SCAN),
         Flag::int(
             "queue-scan-selection-count",
             "20",
             "accepted for compatibility: time-outs need no scan here",
-        ),
+        )
+        .no_effect(NO_SCAN),
     ]
 }
 
@@ -168,11 +177,12 @@ fn limits() -> Vec<Flag> {
 fn statistics() -> Vec<Flag> {
     vec![
         Flag::str("statsd-address", "", "UDP <addr>:<port> of a statsd; empty: none").not_yet(NO_STATSD),
-        Flag::str("statsd-prefix", "nsq.%s", "prefix of statsd keys; %s is this host"),
-        Flag::duration("statsd-interval", "60s", "time between two pushes to statsd"),
-        Flag::bool("statsd-mem-stats", "true", "push statistics of memory too"),
-        Flag::int("statsd-udp-packet-size", "508", "bytes per datagram to statsd"),
-        Flag::bool("statsd-exclude-ephemeral", "false", "leave out #ephemeral topics and channels"),
+        Flag::str("statsd-prefix", "nsq.%s", "prefix of statsd keys; %s is this host").no_effect(NO_STATSD),
+        Flag::duration("statsd-interval", "60s", "time between two pushes to statsd").no_effect(NO_STATSD),
+        Flag::bool("statsd-mem-stats", "true", "push statistics of memory too").no_effect(NO_STATSD),
+        Flag::int("statsd-udp-packet-size", "508", "bytes per datagram to statsd").no_effect(NO_STATSD),
+        Flag::bool("statsd-exclude-ephemeral", "false", "leave out #ephemeral topics and channels")
+            .no_effect(NO_STATSD),
         Flag::new(
             "e2e-processing-latency-percentile",
             Kind::Floats,
@@ -206,18 +216,22 @@ fn tls_and_compression() -> Vec<Flag> {
             version,
             "tls1.0",
             "lowest version of TLS: tls1.0, tls1.1, tls1.2, tls1.3",
-        ),
+        )
+        .no_effect(NO_TLS),
         Flag::bool(
             "deflate",
             "true",
             "accepted for compatibility: clients that ask for deflate are told there is none",
-        ),
-        Flag::int("max-deflate-level", "6", "highest deflate level a client may ask for, 1 to 9"),
+        )
+        .no_effect(NO_COMPRESSION),
+        Flag::int("max-deflate-level", "6", "highest deflate level a client may ask for, 1 to 9")
+            .no_effect(NO_COMPRESSION),
         Flag::bool(
             "snappy",
             "true",
             "accepted for compatibility: clients that ask for snappy are told there is none",
-        ),
+        )
+        .no_effect(NO_COMPRESSION),
     ]
 }
 
@@ -230,7 +244,7 @@ fn our_own() -> Vec<Flag> {
         Flag::int(
             "shards",
             "0",
-            "shards of a new data directory, 1 to 64, fixed for its life; 0: one per core",
+            "shards of a new data directory, 1 to 64, fixed for its life; 0: one per core, and 4 at least",
         ),
         Flag::new(
             "durability",

@@ -148,7 +148,7 @@ fn a_wrong_value_is_refused_in_nsqs_words() {
         (&["--output-buffer-timeout=0"], "--output-buffer-timeout must be greater than 0"),
         (&["--sync-timeout=0"], "--sync-timeout must be greater than 0"),
         (&["--max-req-timeout=-1s"], "--max-req-timeout must not be negative"),
-        (&["--max-msg-size=0"], "--max-msg-size must be [1,67108864]"),
+        (&["--max-msg-size=0"], "--max-msg-size must be [1,67108830]"),
         (&["--shards=65"], "--shards must be [0,64]"),
     ];
     for (arguments, text) in cases {
@@ -182,7 +182,12 @@ fn a_missing_feature_is_refused_and_never_ignored() {
         "--snappy=false",
         "--e2e-processing-latency-window-time=1s",
     ];
-    assert!(config(harmless).is_ok());
+    // What goes with a missing feature changes nothing without it. It is said, and the start goes on.
+    let warnings = config(harmless).unwrap().warnings();
+    for flag in ["tls-min-version", "statsd-interval", "auth-http-request-method"] {
+        assert!(warnings.iter().any(|w| w.starts_with(&format!("--{flag} has no effect: "))), "{warnings:?}");
+    }
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
 }
 
 #[test]
@@ -224,7 +229,8 @@ fn deprecated_flags_do_nothing_but_warn() {
 #[test]
 fn the_version_line_names_the_version_that_clients_parse() {
     let start = format!("nsqd v{} (built w/", nsq_protocol::limits::NSQ_VERSION);
-    assert!(PROGRAM.version_line.starts_with(&start) && PROGRAM.version_line.ends_with(')'));
+    let build = PROGRAM.version_line.strip_prefix(&start).and_then(|rest| rest.strip_suffix(')')).unwrap();
+    assert!(!build.is_empty() && !build.contains(' '), "one word, as in NSQ: {build}");
     assert!(matches!(config(&["--version", "--max-deflate-level=99"]), Err(Stop::Version)));
 }
 
@@ -238,4 +244,51 @@ fn every_key_of_the_table_is_its_own() {
         }
         assert!(!flag.help.ends_with('.') && !flag.help.contains('\n'), "{}", flag.name);
     }
+}
+
+/// Whatever an operator writes, the start goes on or ends with a sentence.
+#[test]
+fn no_value_of_any_flag_is_a_panic() {
+    use nsq_flags::Kind;
+    for flag in options::options("h") {
+        let values: &[&str] = match flag.kind {
+            Kind::Duration => {
+                &["-1s", "-1ns", "-2562047h", "0", "0s", "2562047h47m16s", "9223372036854775807ns", "1"]
+            }
+            Kind::Int | Kind::Bytes => &[
+                "-1",
+                "0",
+                "1",
+                "-9223372036854775808",
+                "9223372036854775807",
+                "9223372036854775808",
+                "8GiB",
+                "9999999999GiB",
+            ],
+            Kind::Floats => &["-1", "0", "2", "inf", "-inf", "NaN", "1e999", "1e-999"],
+            _ => &["", "-1", "0", "\u{0}", "🦀", "true", "[::1", ":"],
+        };
+        for value in values {
+            let argument = format!("--{}={value}", flag.name);
+            let result = std::panic::catch_unwind(|| config(&[&argument]));
+            match result.unwrap_or_else(|_| panic!("{argument} panics")) {
+                Ok(config) => drop(config.warnings()),
+                Err(stop) => assert!(matches!(stop.exit_code(), 0..=2), "{argument}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_negative_span_of_time_is_refused_by_name() {
+    for flag in options::options("h").iter().filter(|flag| flag.kind == nsq_flags::Kind::Duration) {
+        let text = refused(&[&format!("--{}=-1s", flag.name)]);
+        assert!(text.starts_with(&format!("failed to instantiate nsqd - --{} must ", flag.name)), "{text}");
+    }
+}
+
+#[test]
+fn no_time_out_towards_nsqlookupd_means_none() {
+    let config = config(&["--http-client-connect-timeout=0", "--http-client-request-timeout=0s"]).unwrap();
+    assert_eq!((config.http_client_connect_timeout_ns, config.http_client_request_timeout_ns), (0, 0));
 }

@@ -4,11 +4,14 @@ use std::fmt;
 
 use nsq_flags::Parsed;
 use nsq_flags::address::AddressError;
+use nsq_wal::limits::{MESSAGE_HEADER_BYTES, PUBLISH_BYTES_MAX};
 
-/// Largest message, body and output buffer that an operator may allow: half of the longest frame of the log, which
-/// takes a publish whole. Bodies are also held in memory whole, so a larger limit is more likely a slip in a unit
-/// file, better found at start than by the first such message.
-pub const SIZE_BYTES_MAX: i64 = 64 << 20;
+/// Largest body and output buffer that an operator may allow: what the log takes of one publish. They are held in memory
+/// whole, so a larger limit is more likely a slip in a unit file, better found at start than by the first such body.
+pub const SIZE_BYTES_MAX: i64 = PUBLISH_BYTES_MAX as i64;
+
+/// Largest message that an operator may allow: the log also keeps its header.
+const MESSAGE_BYTES_MAX: i64 = SIZE_BYTES_MAX - MESSAGE_HEADER_BYTES as i64;
 
 /// Most shards of a data directory, and most cores.
 pub const SHARD_COUNT_MAX: i64 = 64;
@@ -89,7 +92,7 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("mem-queue-size", 0, COUNT_MAX),
     ("max-bytes-per-file", 1, i64::MAX),
     ("sync-every", 0, i64::MAX),
-    ("max-msg-size", 1, SIZE_BYTES_MAX),
+    ("max-msg-size", 1, MESSAGE_BYTES_MAX),
     ("max-body-size", 1, SIZE_BYTES_MAX),
     ("max-rdy-count", 0, COUNT_MAX),
     ("max-output-buffer-size", 0, SIZE_BYTES_MAX),
@@ -97,6 +100,9 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("cores", 0, SHARD_COUNT_MAX),
     ("shards", 0, SHARD_COUNT_MAX),
     ("max-connections", 0, COUNT_MAX),
+    ("queue-scan-worker-pool-max", 0, COUNT_MAX),
+    ("queue-scan-selection-count", 0, COUNT_MAX),
+    ("statsd-udp-packet-size", 1, 65_507),
 ];
 
 /// Durations that need to be there: each is the period of something, or the timeouts with somebody.
@@ -105,13 +111,8 @@ const POSITIVE: &[&str] = &[
     "output-buffer-timeout",
     "msg-timeout",
     "max-msg-timeout",
-    "http-client-connect-timeout",
-    "http-client-request-timeout",
+    "e2e-processing-latency-window-time",
 ];
-
-/// Durations that may be zero.
-const NOT_NEGATIVE: &[&str] =
-    &["max-req-timeout", "max-heartbeat-interval", "max-output-buffer-timeout", "min-output-buffer-timeout"];
 
 /// Checks the options in NSQ's order, then those that NSQ does not check and fails on later, or not at all.
 pub(super) fn validate(options: &Parsed) -> Result<(), ConfigError> {
@@ -155,10 +156,9 @@ fn validate_numbers(options: &Parsed) -> Result<(), ConfigError> {
             return Err(ConfigError::NotPositive(flag));
         }
     }
-    for flag in NOT_NEGATIVE {
-        if options.get_duration_ns(flag) < 0 {
-            return Err(ConfigError::Negative(flag));
-        }
+    // A span of time that is negative means nothing, whatever it is for.
+    match options.durations_ns().find(|&(_, ns)| ns < 0) {
+        Some((flag, _)) => Err(ConfigError::Negative(flag)),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -46,6 +46,10 @@ pub const CONNECTIONS_MAX: u64 = 1024;
 /// [`BODY_BYTES_SMALL`], are not counted: [`CONNECTIONS_MAX`] of them are as much again.
 pub const BODY_BYTES_IN_RECEIPT_MAX: u64 = 64 * 1024 * 1024;
 
+/// Bytes that the batches which one core has split into messages take at once besides their bodies; one more batch
+/// waits. A line of one byte takes 66 of them.
+pub const SPLIT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// A body up to this size is received without asking [`BODY_BYTES_IN_RECEIPT_MAX`].
 pub const BODY_BYTES_SMALL: usize = 64 * 1024;
 
@@ -58,6 +62,7 @@ pub struct HttpContext {
     core: CoreHandle,
     slots: Rc<Semaphore>,
     receipt: Rc<Semaphore>,
+    splitting: Rc<Semaphore>,
     stats_turns: Semaphore,
     connections: RefCell<HashMap<u64, Rc<Deadline>>>,
     connection_next: Cell<u64>,
@@ -75,6 +80,7 @@ impl HttpContext {
             core,
             slots: Rc::new(Semaphore::new(CONNECTIONS_MAX)),
             receipt: Rc::new(Semaphore::new(BODY_BYTES_IN_RECEIPT_MAX)),
+            splitting: Rc::new(Semaphore::new(SPLIT_BYTES_MAX)),
             stats_turns: Semaphore::new(STATS_UNDER_WAY_MAX),
             connections: RefCell::default(),
             connection_next: Cell::new(0),

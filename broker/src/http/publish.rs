@@ -3,13 +3,16 @@
 //! They take the same way as publishes over TCP and answer after the commit.
 
 use bytes::Bytes;
+use glommio::sync::StaticPermit;
 
+use super::SPLIT_BYTES_MAX;
 use super::body::{BodyError, RequestBody};
 use super::objects::topic_name;
 use super::request::Request;
 use crate::mesh::request::{Request as CoreRequest, Response as CoreResponse};
 use nsq_http::Query;
 use nsq_http::reply::{self, ApiError, Reply};
+use nsq_wal::limits::{MESSAGE_HEADER_BYTES, PUBLISH_BYTES_MAX};
 
 const MESSAGE_TOO_BIG: ApiError = ApiError::too_large("MSG_TOO_BIG");
 const BODY_TOO_BIG: ApiError = ApiError::too_large("BODY_TOO_BIG");
@@ -17,6 +20,9 @@ const BAD_BODY: ApiError = ApiError::too_large("BAD_BODY");
 const BAD_MESSAGE: ApiError = ApiError::too_large("BAD_MESSAGE");
 const INVALID_DEFER: ApiError = ApiError::bad_request("INVALID_DEFER");
 const EXITING: ApiError = ApiError::unavailable("EXITING");
+
+/// What a message of a batch takes besides its body, in bytes: its place in the list, and its header in the log.
+const MESSAGE_COST: u64 = (size_of::<Bytes>() + MESSAGE_HEADER_BYTES) as u64;
 
 /// Least bytes of a message in a binary batch: its size and one byte.
 const ENTRY_SIZE_MIN: usize = 5;
@@ -49,16 +55,40 @@ pub(super) async fn publish_many(request: &Request<'_>, body: &mut RequestBody) 
     let query = request.query()?;
     let topic = topic_name(&query)?;
     // NSQ bounds a binary body of unknown length by its count only, up to a terabyte; ours is bounded like any other.
-    let messages = match body.collect(body_max).await {
-        Err(BodyError::TooBig) => Err(BODY_TOO_BIG),
-        Err(BodyError::Broken) => Err(ApiError::INTERNAL),
-        Ok(body) if is_binary(&query) => binary(&body, body_max, message_max),
-        Ok(body) => lines(&body, message_max),
+    let body = body.collect(body_max).await.map_err(|error| match error {
+        BodyError::TooBig => BODY_TOO_BIG,
+        BodyError::Broken => ApiError::INTERNAL,
+    });
+    // Until the answer: so long are the messages somewhere on their way to the log.
+    let mut _room = None;
+    let messages = match body {
+        Ok(body) if is_binary(&query) => {
+            _room = Some(split_room(request, binary_count(&body)).await?);
+            binary(&body, body_max, message_max)
+        }
+        Ok(body) => {
+            _room = Some(split_room(request, line_count(&body)).await?);
+            lines(&body, message_max)
+        }
+        Err(error) => Err(error),
     };
-    match messages {
+    match messages.and_then(fit_for_log) {
         Ok(messages) => send(request, topic, 0, messages).await,
         Err(error) => refuse(request, topic, error).await,
     }
+}
+
+/// Room in [`SPLIT_BYTES_MAX`] for a batch of so many messages. The body keeps its own: who waits here for others waits
+/// for some who need nothing more.
+async fn split_room(request: &Request<'_>, count: usize) -> Result<StaticPermit, ApiError> {
+    let size = (count as u64).saturating_mul(MESSAGE_COST).min(SPLIT_BYTES_MAX);
+    request.context.splitting.acquire_static_permit(size).await.map_err(|_| ApiError::INTERNAL)
+}
+
+/// A batch of tiny messages may be small as a body and too large for one publish, with a header for each.
+fn fit_for_log(messages: Vec<Bytes>) -> Result<Vec<Bytes>, ApiError> {
+    let size: usize = messages.iter().map(|message| MESSAGE_HEADER_BYTES + message.len()).sum();
+    if size > PUBLISH_BYTES_MAX { Err(BODY_TOO_BIG) } else { Ok(messages) }
 }
 
 async fn send(
@@ -103,9 +133,21 @@ fn is_binary(query: &Query<'_>) -> bool {
     !matches!(query.get("binary"), None | Some(b"false" | b"0"))
 }
 
+/// How many messages [`lines`] makes at most.
+fn line_count(body: &[u8]) -> usize {
+    let mut after_break = true;
+    body.iter().filter(|&&byte| std::mem::replace(&mut after_break, byte == b'\n') && byte != b'\n').count()
+}
+
+/// How many messages [`binary`] makes at most.
+fn binary_count(body: &[u8]) -> usize {
+    let announced = number(body).map_or(0, |(count, _)| usize::try_from(count).unwrap_or(0));
+    announced.min(body.len() / ENTRY_SIZE_MIN)
+}
+
 /// The messages of a text body: its lines, without the empty ones. A carriage return belongs to its line.
 fn lines(body: &Bytes, message_max: usize) -> Result<Vec<Bytes>, ApiError> {
-    let mut messages = Vec::new();
+    let mut messages = Vec::with_capacity(line_count(body));
     for line in body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         if line.len() > message_max {
             return Err(MESSAGE_TOO_BIG);
@@ -244,5 +286,23 @@ mod tests {
         let items = [(1, &b"x"[..]); 10];
         assert!(binary(&packed(9, &items), 49, 10).is_ok());
         assert_eq!(binary(&packed(10, &items), 49, 10), Err(BAD_BODY));
+    }
+
+    #[test]
+    fn a_batch_is_counted_before_it_is_split() {
+        for body in ["", "\n", "a", "a\n", "a\nb", "\n\na\n\nbc\r\n\n", "\r\n\r\n"] {
+            let body = Bytes::from(body);
+            assert_eq!(line_count(&body), lines(&body, 100).unwrap().len(), "{body:?}");
+        }
+        assert_eq!(binary_count(&[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1, b'a']), 1, "not what it announces");
+        assert_eq!(binary_count(b"\xff\xff\xff\xff"), 0);
+    }
+
+    #[test]
+    fn a_batch_that_the_log_would_refuse_is_too_big() {
+        let tiny = |count: usize| vec![Bytes::from_static(b"x"); count];
+        let fits = PUBLISH_BYTES_MAX / (MESSAGE_HEADER_BYTES + 1);
+        assert!(fit_for_log(tiny(fits)).is_ok());
+        assert_eq!(fit_for_log(tiny(fits + 1)), Err(BODY_TOO_BIG));
     }
 }

@@ -42,7 +42,7 @@ use crate::error::{Refused, WalError};
 use crate::format::Seed;
 use crate::format::message;
 use crate::format::record::Record;
-use crate::limits::{FRAME_BYTES_MAX, ID_RESERVATION_COUNT, LAZY_NS_MAX};
+use crate::limits::{FRAME_BYTES_MAX, ID_RESERVATION_COUNT, LAZY_NS_MAX, PUBLISH_BYTES_MAX};
 use crate::recovery::{self, RecoveryReport};
 use crate::state::State;
 
@@ -253,7 +253,7 @@ impl Log {
             payload_bytes = payload_bytes.saturating_add(message::delivery_bytes(body.len()));
         }
         debug_assert_eq!(count, publish.count, "the count of bodies");
-        if count == 0 || payload_bytes > FRAME_BYTES_MAX / 2 {
+        if count == 0 || payload_bytes > PUBLISH_BYTES_MAX {
             return Err(Refused::TooLarge);
         }
         let record_bytes = publish_record_bytes(count, payload_bytes);
