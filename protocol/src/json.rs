@@ -75,6 +75,9 @@ impl<'a> Value<'a> {
     }
 }
 
+/// Bytes that stand for one character of a name at most: `\u0073`.
+const ESCAPE_SIZE_MAX: usize = 6;
+
 /// What stands between the quotes of a string, known to be well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a>(&'a [u8]);
@@ -106,7 +109,8 @@ impl<'a> Text<'a> {
             '\u{212a}' => 'k',
             c => c.to_ascii_lowercase(),
         };
-        self.decode().chars().map(fold).eq(name.chars())
+        // Longer than its every character escaped: not worth decoding, and a body has room for a very long one.
+        self.0.len() <= ESCAPE_SIZE_MAX * name.len() && self.decode().chars().map(fold).eq(name.chars())
     }
 }
 

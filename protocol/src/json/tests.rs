@@ -101,6 +101,8 @@ fn keys_match_in_any_case() {
         assert!(Text(key.as_bytes()).is_key(name));
     }
     assert!(Text(br"\u0073nappy").is_key("snappy"));
+    assert!(Text(br"\u0073\u006e\u0061\u0070\u0070\u0079").is_key("snappy"), "every character escaped");
+    assert!(!Text(br"\u0073\u006e\u0061\u0070\u0070\u0079\u0079").is_key("snappy"));
     assert!(!Text(b"snappy ").is_key("snappy"));
     assert!(!Text(b"").is_key("snappy"));
 }

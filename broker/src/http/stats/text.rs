@@ -117,7 +117,7 @@ fn duration_text(ns: f64) -> String {
 /// deliveries, in whichever list it is.
 fn client_line(out: &mut String, indent: &str, client: &ClientView<'_>, head: &Head) -> fmt::Result {
     let port = client.remote_address.rsplit_once(':').map_or("", |(_, port)| port);
-    let who = format!("{}:{port} {}", client.hostname, client.user_agent);
+    let who = format!("{}:{port} {}", Printable(client.hostname), Printable(client.user_agent));
     write!(out, "{indent}[{} {who:<21}] ", client.version)?;
     match &client.pub_counts {
         Some([PublishCount { topic, count }]) => write!(out, "msgs: {count:<8} topics: {topic}={count}")?,
@@ -134,6 +134,19 @@ fn client_line(out: &mut String, indent: &str, client: &ClientView<'_>, head: &H
     }
     let connected_s = (head.now_ns / NS_PER_S).saturating_sub(client.connect_ts).max(0);
     writeln!(out, " connected: {}", format_duration(connected_s.saturating_mul(NS_PER_S)))
+}
+
+/// What a client says about itself, for a terminal: control characters escaped, so that it can neither write lines of its
+/// own nor give the terminal orders.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            c if c.is_control() => write!(f, "{}", c.escape_default()),
+            c => write!(f, "{c}"),
+        })
+    }
 }
 
 /// A time in the local zone, RFC 3339 with whole seconds.

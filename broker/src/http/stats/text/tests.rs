@@ -140,3 +140,15 @@ fn a_start_time_is_local_with_whole_seconds() {
     let zone = TimeZone::fixed(jiff::tz::Offset::from_seconds(-(3 * 60 + 30) * 60).unwrap());
     assert_eq!(in_zone(1_735_787_045, &zone), "2025-01-01T23:34:05-03:30");
 }
+
+#[test]
+fn a_client_cannot_write_to_the_operators_terminal() {
+    let said = Printable("host\n[V2 forged]\u{1b}[2J\u{7f}\u{9b}\u{e9}").to_string();
+    assert_eq!(said, "host\\n[V2 forged]\\u{1b}[2J\\u{7f}\\u{9b}\u{e9}");
+    let mut core = core();
+    let connections = &mut core.connections;
+    connections.iter_mut().for_each(|connection| connection.user_agent = "a\r\nb\u{1b}".to_owned());
+    let text = body(&view(&[core], &StatsFilter { include_clients: true, ..StatsFilter::default() }));
+    assert!(text.contains("a\\r\\nb\\u{1b}"), "{text}");
+    assert!(!text.contains('\u{1b}') && !text.contains('\r'));
+}
