@@ -219,6 +219,12 @@ impl Engine {
     pub fn last_frames(&self) -> Vec<(u16, u64)> {
         self.logs.last_frames()
     }
+
+    /// What the channels of this core say of themselves.
+    #[cfg(feature = "sim")]
+    pub fn channel_stats(&self) -> Vec<nsq_queue::ChannelStats> {
+        self.queue.channel_stats(None, None, true)
+    }
 }
 
 /// Ids of memory-only messages: those of the log have the same ten bits of the node in front, then the shard, and

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nsq_queue::{
-    Cause, ChannelId, Command, Config, ConsumerId, Input, Now, Output, PublishError, RawMessageId,
-    RestoredChannel, Shard, Token, TopicKey, Waiter,
+    Cause, ChannelId, Command, Config, ConsumerId, Input, Now, Output, PublishError, QueueRecord,
+    RawMessageId, RestoredChannel, Shard, Token, TopicKey, Waiter,
 };
 
 /// Sees what each core's queue is told and what it wants, in the order in which it happens.
@@ -31,6 +31,7 @@ pub trait Observer {
     fn published(&mut self, core: u16, topic: TopicKey, count: u32, result: Result<u64, PublishError>) {}
 
     /// A FIN, REQ or TOUCH was carried out, or not.
+    #[allow(clippy::too_many_arguments, reason = "what there is to know of a command")]
     fn command(
         &mut self,
         core: u16,
@@ -160,6 +161,10 @@ impl ObservedQueue {
         let dealt = self.shard.end_turn(now, bytes_max);
         show(|observer| observer.turn_ended(self.core, now, &self.shard));
         dealt
+    }
+
+    pub fn take_records(&mut self) -> Vec<(TopicKey, QueueRecord)> {
+        self.shard.take_records()
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {

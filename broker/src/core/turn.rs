@@ -76,6 +76,18 @@ impl<T: Transport> Core<T> {
         self.engine.last_frames()
     }
 
+    /// The transport, for a world that drives it from the other side.
+    #[cfg(feature = "sim")]
+    pub fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// The engine, to be looked at.
+    #[cfg(feature = "sim")]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Acts on everything that the transport's last turn has brought in.
     pub fn turn(&mut self) -> Next {
         self.engine.mesh.awake();
