@@ -77,5 +77,8 @@ pub const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Period of saving a changed registry to the state file, and of forgetting remembered peers that stay away.
 pub const STATE_PERIOD_MS: u64 = 1_000;
 
+/// The pause after a save is at least so many times what it took.
+pub const STATE_PAUSE_PER_SAVE: u32 = 10;
+
 /// Largest state file that is read back, in bytes.
 pub const STATE_SIZE_MAX: u64 = 1 << 30;

@@ -36,7 +36,7 @@ use registrant::{Origin, Registrant};
 use topic::{Tombstone, Topic};
 
 pub use listing::{Cursor, Listing};
-pub use memory::{Memory, MemoryError};
+pub use memory::{Memory, MemoryError, Save};
 pub use registrant::Announcement;
 pub use view::Counts;
 
@@ -157,6 +157,7 @@ pub struct Registry {
     quotas: Quotas,
     remembered_count: usize,
     revision: u64,
+    serial: u64,
 }
 
 impl Registry {
@@ -172,6 +173,7 @@ impl Registry {
             quotas: Quotas::default(),
             remembered_count: 0,
             revision: 0,
+            serial: 0,
         }
     }
 
@@ -185,7 +187,19 @@ impl Registry {
         let twin = self.replace_remembered(&announced);
         let origin = Origin::Connected { twin };
         self.revision += 1;
-        RegistrantId(self.registrants.insert(Registrant::new(announced, remote_address, now_ns, origin)))
+        let serial = self.next_serial();
+        RegistrantId(self.registrants.insert(Registrant::new(
+            announced,
+            remote_address,
+            now_ns,
+            origin,
+            serial,
+        )))
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     /// A sign of life. Returns how long the registrant was silent before, in nanoseconds.

@@ -14,18 +14,19 @@
 //! configuration and would otherwise be noticed when it is too late.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nsq_flags::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::limits::{STATE_PERIOD_MS, STATE_SIZE_MAX};
-use crate::registry::{Lifetimes, Memory, MemoryError, Registry};
+use crate::limits::{PIECE_SIZE, STATE_PAUSE_PER_SAVE, STATE_PERIOD_MS, STATE_SIZE_MAX};
+use crate::registry::{Lifetimes, Memory, MemoryError, Registry, Save};
 use crate::shared::Shared;
 
 const MARK: &str = "nsqlookupd state 1 ";
@@ -77,16 +78,27 @@ impl fmt::Display for Damage {
     }
 }
 
-/// The bytes of a state file.
-///
-/// # Errors
-///
-/// None that a memory of the registry could cause.
-pub fn encode(memory: &Memory) -> Result<Vec<u8>, serde_json::Error> {
-    let json = serde_json::to_vec(memory)?;
-    let mut bytes = format!("{MARK}{:08x} {}\n", crc32fast::hash(&json), json.len()).into_bytes();
-    bytes.extend_from_slice(&json);
-    Ok(bytes)
+/// Writes a state file from the pieces of its memory, each made into an empty text; `false` with the last of them.
+/// The header comes last, so that no more than a piece is in memory.
+fn encode(out: &mut (impl Write + Seek), mut piece: impl FnMut(&mut String) -> bool) -> io::Result<()> {
+    out.write_all(header(0, 0).as_bytes())?;
+    let (mut checksum, mut size, mut text) = (crc32fast::Hasher::new(), 0, String::new());
+    loop {
+        text.clear();
+        let more = piece(&mut text);
+        checksum.update(text.as_bytes());
+        size += text.len();
+        out.write_all(text.as_bytes())?;
+        if !more {
+            break;
+        }
+    }
+    out.seek(SeekFrom::Start(0))?;
+    out.write_all(header(checksum.finalize(), size).as_bytes())
+}
+
+fn header(checksum: u32, size: usize) -> String {
+    format!("{MARK}{checksum:08x} {size:020}\n")
 }
 
 /// Reads the bytes of a state file.
@@ -101,7 +113,8 @@ pub fn decode(bytes: &[u8]) -> Result<Memory, Damage> {
     let (checksum, size) = header.split_once(' ').ok_or(Damage::Mark)?;
     let checksum = u32::from_str_radix(checksum, 16).map_err(|_| Damage::Mark)?;
     let json = &rest[end + 1..];
-    if size.parse() != Ok(json.len()) {
+    // The first files had no leading zeros.
+    if size != format!("{:020}", json.len()) && size != json.len().to_string() {
         return Err(Damage::Size);
     }
     if crc32fast::hash(json) != checksum {
@@ -149,7 +162,11 @@ pub fn open(config: &Config, clock: &Clock) -> Result<(Option<Arc<StateFile>>, R
         }
     };
     let file = StateFile { path: path.clone(), saved: Mutex::new(None) };
-    file.write(&registry.memory(clock.now_ns()))?;
+    let mut save = Save::default();
+    file.write(|piece| {
+        registry.push_memory(piece, &mut save, clock.now_ns(), PIECE_SIZE);
+        !save.is_at_end()
+    })?;
     Ok((Some(Arc::new(file)), registry))
 }
 
@@ -182,14 +199,17 @@ impl StateFile {
     /// Where it cannot be written; the old file is still there then.
     pub fn save(&self, shared: &Shared) -> Result<(), StateError> {
         let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        let (revision, memory) = {
-            let registry = shared.registry();
-            if *saved == Some(registry.revision()) {
-                return Ok(());
-            }
-            (registry.revision(), registry.memory(shared.clock.now_ns()))
-        };
-        match self.write(&memory) {
+        let revision = shared.registry().revision();
+        if *saved == Some(revision) {
+            return Ok(());
+        }
+        // The lock is held for a piece at a time. A change in between makes another revision, which is saved next.
+        let mut save = Save::default();
+        let written = self.write(|piece| {
+            shared.registry().push_memory(piece, &mut save, shared.clock.now_ns(), PIECE_SIZE);
+            !save.is_at_end()
+        });
+        match written {
             Ok(()) => {
                 *saved = Some(revision);
                 shared.metrics.saves.add_one();
@@ -202,13 +222,18 @@ impl StateFile {
         }
     }
 
-    fn write(&self, memory: &Memory) -> Result<(), StateError> {
+    fn write(&self, piece: impl FnMut(&mut String) -> bool) -> Result<(), StateError> {
         let temporary = beside(&self.path, ".tmp");
         let write = || -> io::Result<()> {
-            let bytes = encode(memory).map_err(io::Error::from)?;
-            let mut file = File::create(&temporary)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
+            // What a crash has left. Whatever else somebody has put there, such as a link, is not followed.
+            match fs::remove_file(&temporary) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            let mut out = BufWriter::new(file);
+            encode(&mut out, piece)?;
+            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
             fs::rename(&temporary, &self.path)?;
             File::open(directory(&self.path))?.sync_all()
         };
@@ -219,18 +244,26 @@ impl StateFile {
 /// Keeps the state file up to date, and forgets who stays away. Never returns.
 pub async fn keep(file: Option<Arc<StateFile>>, shared: Arc<Shared>) -> std::convert::Infallible {
     let Some(file) = file else { return std::future::pending().await };
+    let mut pause = Duration::from_millis(STATE_PERIOD_MS);
     loop {
-        tokio::time::sleep(Duration::from_millis(STATE_PERIOD_MS)).await;
+        tokio::time::sleep(pause).await;
         let forgotten = shared.registry().forget_absent(shared.clock.now_ns());
         if forgotten > 0 {
             info!("STATE: {forgotten} remembered producers did not come back and are forgotten");
         }
         let (file, shared) = (Arc::clone(&file), Arc::clone(&shared));
+        let started = Instant::now();
         // A failed save is tried again after the next period: the revision is still another one.
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || file.save(&shared)).await {
             error!("{error}");
         }
+        pause = pause_after(started.elapsed());
     }
+}
+
+/// A large directory that changes all the time must not keep disk and processor busy.
+fn pause_after(took: Duration) -> Duration {
+    (took * STATE_PAUSE_PER_SAVE).max(Duration::from_millis(STATE_PERIOD_MS))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

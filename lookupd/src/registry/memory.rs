@@ -16,7 +16,7 @@ use nsq_protocol::names::is_valid;
 use serde::{Deserialize, Serialize};
 
 use super::registrant::{Announcement, Origin, Registrant};
-use super::topic::Tombstone;
+use super::topic::{Tombstone, Topic};
 use super::{Full, RegistrantId, Registry};
 
 /// All that is worth remembering, in the form of the state file.
@@ -77,35 +77,105 @@ impl From<Full> for MemoryError {
     }
 }
 
+/// A [`Memory`] in the making, and how far it is.
+#[derive(Debug, Default)]
+pub struct Save {
+    stage: SaveStage,
+    places: Vec<(u32, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum SaveStage {
+    #[default]
+    Start,
+    Registrants {
+        next: u32,
+    },
+    Topics {
+        next: u32,
+        is_first: bool,
+    },
+    End,
+}
+
+impl Save {
+    /// Whether all of it has been made.
+    pub fn is_at_end(&self) -> bool {
+        self.stage == SaveStage::End
+    }
+}
+
+fn push_entry(out: &mut String, is_first: bool, entry: &impl Serialize) {
+    if !is_first {
+        out.push(',');
+    }
+    out.push_str(
+        &serde_json::to_string(entry).expect("invariant: texts and numbers can be written to memory"),
+    );
+}
+
 impl Registry {
-    /// All that is worth remembering at `now_ns`.
-    pub fn memory(&self, now_ns: i64) -> Memory {
-        let mut memory = Memory::default();
-        let mut places = Vec::new();
-        for (id, registrant) in self.registrants.iter().filter(|(_, r)| !r.is_replaced()) {
-            places.push((id, memory.registrants.len() as u32));
-            memory.registrants.push(save(registrant, now_ns));
+    /// Appends the next piece of a [`Memory`] in JSON: until `size` bytes are exceeded or the end is reached, but one
+    /// topic at least. The registry may change between two pieces. What is saved of a topic is what it was at its
+    /// turn, for those registrants that were there at theirs and still are.
+    pub fn push_memory(&self, out: &mut String, save: &mut Save, now_ns: i64, size: usize) {
+        while save.stage != SaveStage::End && out.len() <= size {
+            save.stage = match save.stage {
+                SaveStage::Start => {
+                    out.push_str("{\"registrants\":[");
+                    SaveStage::Registrants { next: 0 }
+                }
+                SaveStage::Registrants { next } => match self.registrants.next_from(next) {
+                    Some((id, registrant)) => {
+                        // What is replaced is saved as its successor.
+                        if !registrant.is_replaced() {
+                            push_entry(out, save.places.is_empty(), &saved(registrant, now_ns));
+                            save.places.push((id, registrant.serial));
+                        }
+                        SaveStage::Registrants { next: id + 1 }
+                    }
+                    None => {
+                        out.push_str("],\"topics\":[");
+                        SaveStage::Topics { next: 0, is_first: true }
+                    }
+                },
+                SaveStage::Topics { next, is_first } => match self.topics.next_from(next) {
+                    Some((id, topic)) => {
+                        push_entry(out, is_first, &self.saved_topic(topic, &save.places, now_ns));
+                        SaveStage::Topics { next: id + 1, is_first: false }
+                    }
+                    None => {
+                        out.push_str("]}");
+                        SaveStage::End
+                    }
+                },
+                SaveStage::End => SaveStage::End,
+            };
         }
-        let place = |id: u32| Some(places[places.binary_search_by_key(&id, |(id, _)| *id).ok()?].1);
-        for (_, topic) in self.topics.iter() {
-            let tombstone = |id| Some((place(id)?, topic.tombstone(id)?));
-            memory.topics.push(SavedTopic {
-                name: topic.name.to_string(),
-                registrants: topic.registrants.iter().filter_map(place).collect(),
-                tombstones: topic
-                    .registrants
-                    .iter()
-                    .filter_map(tombstone)
-                    .map(|(id, t)| (id, now_ns.saturating_sub(t.since_ns), t.until_ns.saturating_sub(now_ns)))
-                    .collect(),
-                channels: topic
-                    .channels()
-                    .iter()
-                    .map(|c| (c.name.to_string(), c.registrants.iter().filter_map(place).collect()))
-                    .collect(),
-            });
+    }
+
+    /// `places` are ids and serial numbers by their place in the list, and rise with it.
+    fn saved_topic(&self, topic: &Topic, places: &[(u32, u64)], now_ns: i64) -> SavedTopic {
+        let place = |id: u32| {
+            let place = places.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+            (self.registrants.at(id).serial == places[place].1).then_some(place as u32)
+        };
+        let tombstone = |id| Some((place(id)?, topic.tombstone(id)?));
+        SavedTopic {
+            name: topic.name.to_string(),
+            registrants: topic.registrants.iter().filter_map(place).collect(),
+            tombstones: topic
+                .registrants
+                .iter()
+                .filter_map(tombstone)
+                .map(|(id, t)| (id, now_ns.saturating_sub(t.since_ns), t.until_ns.saturating_sub(now_ns)))
+                .collect(),
+            channels: topic
+                .channels()
+                .iter()
+                .map(|c| (c.name.to_string(), c.registrants.iter().filter_map(place).collect()))
+                .collect(),
         }
-        memory
     }
 
     /// An empty directory that remembers what [`Registry::memory`] gave.
@@ -207,7 +277,8 @@ impl Registry {
         let last_seen_ns = now_ns.saturating_sub(saved.silence_ns);
         let origin = Origin::Remembered { replaced: false };
         self.remembered_count += 1;
-        let registrant = Registrant::new(announced, &saved.remote_address, last_seen_ns, origin);
+        let serial = self.next_serial();
+        let registrant = Registrant::new(announced, &saved.remote_address, last_seen_ns, origin, serial);
         RegistrantId(self.registrants.insert(registrant))
     }
 
@@ -231,7 +302,7 @@ fn checked(name: &str) -> Result<&str, MemoryError> {
     if is_valid(name.as_bytes()) { Ok(name) } else { Err(MemoryError::Name) }
 }
 
-fn save(registrant: &Registrant, now_ns: i64) -> SavedRegistrant {
+fn saved(registrant: &Registrant, now_ns: i64) -> SavedRegistrant {
     let announced = &registrant.announced;
     SavedRegistrant {
         remote_address: registrant.remote_address.to_string(),

@@ -66,6 +66,8 @@ pub(super) struct Registrant {
     pub(super) last_seen_ns: i64,
     pub(super) topics: IdSet,
     pub(super) origin: Origin,
+    /// Never given out again, unlike its id.
+    pub(super) serial: u64,
     /// Its members in `/lookup` and `/nodes`, opening brace included, closing one not. They never change, and
     /// rendering an answer is copying these.
     pub(super) members: Box<str>,
@@ -77,6 +79,7 @@ impl Registrant {
         remote_address: &str,
         now_ns: i64,
         origin: Origin,
+        serial: u64,
     ) -> Self {
         for text in [
             &mut announced.broadcast_address,
@@ -94,6 +97,7 @@ impl Registrant {
             last_seen_ns: now_ns,
             topics: IdSet::default(),
             origin,
+            serial,
         }
     }
 

@@ -36,6 +36,17 @@ fn list(registry: &Registry, listing: Listing, now_ns: i64) -> String {
     whole(0)
 }
 
+/// What would be saved, in pieces as small as can be.
+fn memory(registry: &Registry, now_ns: i64) -> Memory {
+    let (mut text, mut save) = (String::new(), Save::default());
+    while !save.is_at_end() {
+        let mut piece = String::new();
+        registry.push_memory(&mut piece, &mut save, now_ns, 0);
+        text.push_str(&piece);
+    }
+    serde_json::from_str(&text).unwrap()
+}
+
 fn json(registry: &Registry, listing: Listing, now_ns: i64) -> Value {
     serde_json::from_str(&list(registry, listing, now_ns)).unwrap()
 }
@@ -351,7 +362,7 @@ impl Pair {
     fn compare_memory(&self) {
         let now_ns = self.model.now_ns;
         let later_ns = now_ns + 1_000_000 * S;
-        let memory = self.registry.memory(now_ns);
+        let memory = memory(&self.registry, now_ns);
         let restored = Registry::from_memory(LIFETIMES, memory, later_ns).unwrap();
         restored.check();
         for topic in TOPICS {
@@ -547,14 +558,14 @@ fn a_topic_that_goes_ends_its_listing() {
 fn remembered() -> Registry {
     let (mut registry, id) = one_producer();
     registry.register(id, "u", None).unwrap();
-    Registry::from_memory(LIFETIMES, registry.memory(0), 0).unwrap()
+    Registry::from_memory(LIFETIMES, memory(&registry, 0), 0).unwrap()
 }
 
 #[test]
 fn the_time_that_we_were_down_does_not_count() {
     let (registry, _) = one_producer();
     let day = 86_400 * S;
-    let registry = Registry::from_memory(LIFETIMES, registry.memory(100 * S), day).unwrap();
+    let registry = Registry::from_memory(LIFETIMES, memory(&registry, 100 * S), day).unwrap();
     assert_eq!(producers(&registry, "t", day + 200 * S), ["h1"]);
     assert_eq!(producers(&registry, "t", day + 200 * S + 1), [""; 0]);
 }
@@ -610,7 +621,7 @@ fn two_connections_of_one_nsqd_are_remembered_as_one() {
     let (mut registry, _) = one_producer();
     let second = registry.identify(announcement(1), "10.0.0.1:6", 0);
     registry.register(second, "t", None).unwrap();
-    let mut registry = Registry::from_memory(LIFETIMES, registry.memory(0), 0).unwrap();
+    let mut registry = Registry::from_memory(LIFETIMES, memory(&registry, 0), 0).unwrap();
     assert_eq!(producers(&registry, "t", 0), ["h1", "h1"]);
     let id = registry.identify(announcement(1), "10.0.0.1:7", 0);
     registry.check();
@@ -629,4 +640,34 @@ fn a_forgotten_twin_does_not_hurt_who_got_its_id() {
     registry.ping(id, 301 * S);
     registry.check();
     assert_eq!(producers(&registry, "t", 301 * S), ["h1", "h2"]);
+}
+
+#[test]
+fn a_registry_that_changes_while_it_is_saved_is_still_one() {
+    let mut registry = Registry::new(LIFETIMES);
+    let ids: Vec<_> = (0..6)
+        .map(|peer| {
+            let id = registry.identify(announcement(peer), &format!("10.0.0.{peer}:5"), 0);
+            registry.register(id, &format!("t{peer}"), Some("c")).unwrap();
+            id
+        })
+        .collect();
+    let (mut text, mut save, mut step) = (String::new(), Save::default(), 0);
+    while !save.is_at_end() {
+        let mut piece = String::new();
+        registry.push_memory(&mut piece, &mut save, 0, 0);
+        text.push_str(&piece);
+        // When the registrants are through: one leaves, and another takes its id and registers elsewhere.
+        step += 1;
+        if step == 8 {
+            registry.disconnect(ids[3], |_| ());
+            let other = registry.identify(announcement(7), "10.0.0.7:5", 0);
+            assert_eq!(other, ids[3]);
+            registry.register(other, "t4", Some("d")).unwrap();
+        }
+    }
+    let restored = Registry::from_memory(LIFETIMES, serde_json::from_str(&text).unwrap(), 0).unwrap();
+    restored.check();
+    assert_eq!(producers(&restored, "t4", 0), ["h4"], "nobody inherits what the next one with its id did");
+    assert_eq!(producers(&restored, "t5", 0), ["h5"]);
 }

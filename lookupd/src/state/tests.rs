@@ -20,6 +20,24 @@ fn registry() -> Registry {
     registry
 }
 
+fn json(registry: &Registry) -> String {
+    let (mut text, mut save) = (String::new(), Save::default());
+    registry.push_memory(&mut text, &mut save, 10, usize::MAX);
+    text
+}
+
+/// A state file of it, in pieces of a byte.
+fn file_of(registry: &Registry) -> Vec<u8> {
+    let (text, mut at, mut out) = (json(registry), 0, io::Cursor::new(Vec::new()));
+    encode(&mut out, |piece| {
+        piece.push_str(&text[at..=at]);
+        at += 1;
+        at < text.len()
+    })
+    .unwrap();
+    out.into_inner()
+}
+
 fn config(path: &Path) -> Config {
     let arguments = ["--state-file".into(), path.as_os_str().to_owned()];
     Config::start(arguments).unwrap()
@@ -27,8 +45,8 @@ fn config(path: &Path) -> Config {
 
 #[test]
 fn what_is_written_is_read_again() {
-    let memory = registry().memory(10);
-    assert_eq!(decode(&encode(&memory).unwrap()).unwrap(), memory);
+    let memory: Memory = serde_json::from_str(&json(&registry())).unwrap();
+    assert_eq!(decode(&file_of(&registry())).unwrap(), memory);
 }
 
 #[test]
@@ -68,6 +86,31 @@ fn a_file_that_cannot_be_written_is_refused() {
 }
 
 #[test]
+fn a_file_of_the_first_version_is_read() {
+    let json = json(&registry());
+    let file = format!("{MARK}{:08x} {}\n{json}", crc32fast::hash(json.as_bytes()), json.len());
+    assert!(decode(file.as_bytes()).is_ok());
+}
+
+#[test]
+fn the_file_is_the_owners_and_a_link_in_its_way_is_not_followed() {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let (path, precious) = (dir.path().join("state"), dir.path().join("precious"));
+    fs::write(&precious, "precious").unwrap();
+    symlink(&precious, dir.path().join("state.tmp")).unwrap();
+    open(&config(&path), &Clock::start()).unwrap();
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    assert_eq!(fs::symlink_metadata(&path).unwrap().mode(), 0o100_600);
+}
+
+#[test]
+fn a_slow_save_is_not_repeated_at_once() {
+    assert_eq!(pause_after(Duration::from_millis(3)), Duration::from_millis(STATE_PERIOD_MS));
+    assert_eq!(pause_after(Duration::from_secs(2)), Duration::from_secs(20));
+}
+
+#[test]
 fn an_unchanged_directory_is_not_saved_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");
@@ -88,8 +131,7 @@ fn content_that_contradicts_itself_is_damage() {
     for (from, to) in
         [("\"t\"", "\"t!\""), ("\"registrants\":[0]", "\"registrants\":[1]"), ("\"c\"", "\"*\"")]
     {
-        let memory = registry().memory(10);
-        let json = serde_json::to_string(&memory).unwrap();
+        let json = json(&registry());
         assert!(json.contains(from));
         let memory: Memory = serde_json::from_str(&json.replacen(from, to, 1)).unwrap();
         assert!(Registry::from_memory(LIFETIMES, memory, 10).is_err(), "{from}");
@@ -99,14 +141,14 @@ fn content_that_contradicts_itself_is_damage() {
 proptest! {
     #[test]
     fn no_single_change_goes_unnoticed(place in any::<prop::sample::Index>(), change in 1..=255_u8) {
-        let mut bytes = encode(&registry().memory(10)).unwrap();
+        let mut bytes = file_of(&registry());
         let place = place.index(bytes.len());
         bytes[place] ^= change;
         // The case of a hex digit of the checksum carries no meaning.
         if decode(&bytes).is_ok() {
             prop_assert!(bytes[place].is_ascii_hexdigit() && change == 0x20);
         }
-        let mut bytes = encode(&registry().memory(10)).unwrap();
+        let mut bytes = file_of(&registry());
         bytes.truncate(place);
         prop_assert!(decode(&bytes).is_err());
     }
