@@ -7,6 +7,7 @@ use nsq_queue::{Admin, Input, Token, TopicKey};
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of};
 use crate::core::pending::Requester;
+use crate::core::report;
 use crate::mesh::message::{CoreMessage, LookupNotice};
 use crate::mesh::request::{Request, Response};
 
@@ -89,6 +90,7 @@ impl Engine {
             return self.answer(requester, Response::TopicNotFound);
         };
         let token = Some(self.token(requester, key));
+        report::operated(topic, &action);
         self.queue.handle(self.now, Input::Admin { topic: key, action, token });
     }
 
@@ -106,7 +108,9 @@ impl Engine {
             return self.answer(requester, Response::ChannelNotFound);
         }
         let token = Some(self.token(requester, key));
-        self.queue.handle(self.now, Input::Admin { topic: key, action: action(channel.into()), token });
+        let action = action(channel.into());
+        report::operated(topic, &action);
+        self.queue.handle(self.now, Input::Admin { topic: key, action, token });
     }
 
     /// Sends a request to the core that it concerns.

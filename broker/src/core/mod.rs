@@ -22,7 +22,7 @@
 //! | `topics`, `admin`, `pending`, `inbox` | creation and discovery; requests, those under way, and what comes in |
 //! | `logs`, `log_events`, `records`, `restore`, `keys` | the shards' logs and what they report; their words and the queue's |
 //! | `connections`, `timers`, `deadlines` | connections by slot; when to look at whom; what is due |
-//! | `snapshot` | what `/stats` is told |
+//! | `snapshot`, `report` | what `/stats` is told; log lines about topics and channels |
 //! | `stop`, `phase` | the clean stop |
 
 mod accept;
@@ -53,6 +53,7 @@ mod publish;
 mod receive;
 mod records;
 mod release;
+mod report;
 mod restore;
 mod snapshot;
 mod stages;

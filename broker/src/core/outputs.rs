@@ -9,6 +9,7 @@ use crate::client::stage::{Act, Event};
 use crate::core::engine::Engine;
 use crate::core::handed;
 use crate::core::keys::{shard_of, topic_id};
+use crate::core::report;
 use crate::limits::OUTPUT_ROUNDS_MAX;
 use crate::mesh::message::{Change, CoreMessage, LookupNotice};
 use crate::transport::Slot;
@@ -107,6 +108,7 @@ impl Engine {
     }
 
     fn register(&mut self, change: Change) {
+        report::changed(&change);
         if self.id == 0 {
             self.tell_lookup(LookupNotice::Changed(change));
         } else {

@@ -116,7 +116,7 @@ async fn recover(error: &io::Error, failing: &mut bool) {
         io::ErrorKind::WouldBlock => glommio::timer::sleep(LOST_RACE_PAUSE).await,
         _ => {
             if !std::mem::replace(failing, true) {
-                warn!("HTTP: accept failed - {error}");
+                warn!("HTTP: temporary Accept() failure - {error}");
             }
             glommio::timer::sleep(ACCEPT_PAUSE).await;
         }

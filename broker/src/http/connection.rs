@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use glommio::net::TcpStream;
@@ -20,22 +21,27 @@ use hyper::service::service_fn;
 use super::body::RequestBody;
 use super::deadline::{Deadline, LINGER_NS_MAX, Phase};
 use super::stream::Stream;
-use super::{HttpContext, routes};
+use super::{HttpContext, log, routes};
 
 /// Largest header, and what hyper reads ahead of a body.
 const HEADER_SIZE_MAX: usize = 64 * 1024;
 
 /// Serves `socket` until it or the process ends, or its deadline passes.
 pub(super) async fn run(socket: TcpStream, deadline: &Rc<Deadline>, context: &Rc<HttpContext>) {
+    // A unix socket's peer has no address.
+    let remote: Rc<str> = socket.peer_addr().map_or_else(
+        |_| "@".into(),
+        |peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string().into(),
+    );
     let stream = Stream::new(socket, deadline.clone());
-    serve(stream.clone(), deadline, context).await;
+    serve(stream.clone(), remote, deadline, context).await;
     if !deadline.has_expired() {
         linger(stream, deadline).await;
     }
 }
 
-async fn serve(stream: Stream, deadline: &Rc<Deadline>, context: &Rc<HttpContext>) {
-    let service = service_fn(|request| answer(request, deadline.clone(), context.clone()));
+async fn serve(stream: Stream, remote: Rc<str>, deadline: &Rc<Deadline>, context: &Rc<HttpContext>) {
+    let service = service_fn(|request| answer(request, remote.clone(), deadline.clone(), context.clone()));
     let mut connection = pin!(
         http1::Builder::new()
             .half_close(true)
@@ -95,14 +101,17 @@ async fn linger(mut stream: Stream, deadline: &Deadline) {
 
 async fn answer(
     request: hyper::Request<Incoming>,
+    remote: Rc<str>,
     deadline: Rc<Deadline>,
     context: Rc<HttpContext>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    let begun = Instant::now();
     deadline.enter(Phase::Working);
     deadline.be_prompt(|| context.core.work_outside());
     let (head, incoming) = request.into_parts();
     let mut body = RequestBody::new(incoming, &head.headers, deadline.clone(), context.receipt.clone());
     let mut reply = routes::dispatch(&context, &head, &mut body).await;
+    log::answered(&head, reply.status(), &remote, begun.elapsed());
     if !body.drop_rest().await {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

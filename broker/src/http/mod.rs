@@ -17,6 +17,7 @@ mod connection;
 mod deadline;
 mod debug;
 mod info;
+mod log;
 mod objects;
 mod options;
 mod publish;

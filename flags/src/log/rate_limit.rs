@@ -12,15 +12,14 @@ const S: u64 = 1_000_000_000;
 /// peers there are.
 const BUCKETS: usize = 64;
 
-/// Lines of a source that may come at once.
+/// Lines of a source that may come at once, unless said otherwise.
 const BURST: u64 = 10;
 
-/// One more per so many nanoseconds.
-const INTERVAL_NS: u64 = S;
-
-/// The limit of one place of the code: for each source ten lines at once, and then one per second. See
-/// [`rate_limited`](crate::rate_limited).
+/// The limit of one place of the code: for each source so many lines at once, and then so many per second; ten and one
+/// unless said otherwise. See [`rate_limited`](crate::rate_limited).
 pub struct RateLimit {
+    burst: u64,
+    interval_ns: u64,
     buckets: [Bucket; BUCKETS],
 }
 
@@ -46,7 +45,14 @@ impl fmt::Display for Withheld {
 impl RateLimit {
     /// For a `static`.
     pub const fn new() -> Self {
+        Self::with(BURST, 1)
+    }
+
+    /// For lines that an operator's scripts cause by the hundred: `burst` at once, and then `per_second`.
+    pub const fn with(burst: u64, per_second: u64) -> Self {
         Self {
+            burst,
+            interval_ns: S / per_second,
             buckets: [const { Bucket { paid_at_ns: AtomicU64::new(0), withheld_count: AtomicU32::new(0) } };
                 BUCKETS],
         }
@@ -63,8 +69,8 @@ impl RateLimit {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(source);
         let bucket = &self.buckets[hash as usize % BUCKETS];
         let pay = |paid_at_ns: u64| {
-            let next = paid_at_ns.max(now_ns).saturating_add(INTERVAL_NS);
-            (next <= now_ns.saturating_add(BURST * INTERVAL_NS)).then_some(next)
+            let next = paid_at_ns.max(now_ns).saturating_add(self.interval_ns);
+            (next <= now_ns.saturating_add(self.burst * self.interval_ns)).then_some(next)
         };
         match bucket.paid_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay) {
             Ok(_) => Some(Withheld(bucket.withheld_count.swap(0, Ordering::Relaxed))),
@@ -95,6 +101,14 @@ mod tests {
         assert_eq!(admitted(7 + S), 1);
         assert_eq!(admitted(7 + 4 * S), 3);
         assert_eq!(admitted(1000 * S), BURST);
+    }
+
+    #[test]
+    fn a_limit_of_ones_own_is_kept() {
+        let limit = RateLimit::with(100, 10);
+        let admitted = |at_ns| (0..1000).filter(|_| limit.admit_at(&"a", at_ns).is_some()).count();
+        assert_eq!(admitted(0), 100);
+        assert_eq!(admitted(S), 10);
     }
 
     #[test]
