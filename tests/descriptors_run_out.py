@@ -15,7 +15,7 @@ DESCRIPTORS_KEPT = 32
 SEGMENT_BYTES = 4 << 20
 BODY_BYTES = 100_000
 ROLLS = 8
-SHORTAGE = "out of file descriptors"
+SHORTAGE = "temporary Accept() failure - too many open files"
 
 
 def descriptors(nsqd):

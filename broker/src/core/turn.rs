@@ -4,8 +4,6 @@ use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use nsq_flags::rate_limited;
-
 use crate::core::action::Action;
 use crate::core::engine::Engine;
 use crate::limits::{CHUNKS_PER_TURN_MAX, MESSAGES_PER_TURN_MAX, RECEIVE_NS_PER_TURN};
@@ -26,8 +24,6 @@ pub struct Core<T: Transport> {
     handle: CoreHandle,
     /// Hears what nsqlookupd is to know; on core 0.
     lookup: Box<dyn FnMut(LookupNotice)>,
-    /// Failed accepts that were logged.
-    accept_rests: u64,
 }
 
 /// What follows a turn.
@@ -48,7 +44,7 @@ impl<T: Transport> Core<T> {
         handle: CoreHandle,
         lookup: Box<dyn FnMut(LookupNotice)>,
     ) -> Self {
-        Self { engine, transport, inbox, handle, lookup, accept_rests: 0 }
+        Self { engine, transport, inbox, handle, lookup }
     }
 
     /// Runs the core until it was told to stop and everything of it is closed; says where its logs end. `on_stop` is
@@ -103,7 +99,6 @@ impl<T: Transport> Core<T> {
         self.engine.run_timers();
         self.engine.end_turn();
         self.carry_out();
-        self.report_accepts();
         let again = more_events || self.engine.take_turn_again() || !self.inbox.borrow().is_empty();
         if self.engine.is_stopping() && self.engine.run_stop(!again) {
             self.transport.stop_listening();
@@ -157,19 +152,6 @@ impl<T: Transport> Core<T> {
             let discovered = self.inbox.borrow_mut().discovered.pop_front();
             let Some((topic, channels)) = discovered else { break };
             self.engine.on_lookup_answer(topic, channels);
-        }
-    }
-
-    /// Says that clients cannot be accepted, while it is so.
-    fn report_accepts(&mut self) {
-        let rests = self.transport.counters().accept_rests;
-        if std::mem::replace(&mut self.accept_rests, rests) != rests {
-            rate_limited!(
-                warn,
-                self.engine.id,
-                "TCP: temporary Accept() failure - out of descriptors or memory: raise `ulimit -n` (LimitNOFILE= in a \
-                 systemd unit)"
-            );
         }
     }
 

@@ -74,10 +74,12 @@ impl Taker {
         }
         match errno {
             libc::EMFILE => warn!(
-                "{self}: out of file descriptors, new connections wait or are turned away: raise `ulimit -n` \
-                 (LimitNOFILE= in a systemd unit)"
+                "{self}: temporary Accept() failure - too many open files: new connections wait or are turned away; raise \
+                 `ulimit -n` (LimitNOFILE= in a systemd unit)"
             ),
-            errno => warn!("{self}: accept failed - {}", std::io::Error::from_raw_os_error(errno)),
+            errno => {
+                warn!("{self}: temporary Accept() failure - {}", std::io::Error::from_raw_os_error(errno))
+            }
         }
     }
 }
