@@ -47,9 +47,32 @@ pub(super) fn open_data(disk: &Arc<dyn Disk>, config: &Config, shards: u16) -> R
     DataDir::open(disk, &config.data_path, &options).map_err(StartError::Log)
 }
 
+/// What the operator should know where NSQ's nsqd has left its queue: the new broker starts empty beside it.
+pub(super) fn warning_of_nsqs_files(path: &Path) -> Option<String> {
+    let is_nsqs = |name: &str| name == "nsqd.dat" || name.contains(".diskqueue.");
+    let mut names =
+        std::fs::read_dir(path).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let found = names.find(|name| is_nsqs(name))?;
+    Some(format!(
+        "{} holds files of NSQ's nsqd, such as {found}, and what is in them is not read: to keep those messages, drain \
+         them with the old nsqd first",
+        path.display()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backlog_of_nsqs_nsqd_is_not_passed_over_in_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("superblock.a"), "").unwrap();
+        assert_eq!(warning_of_nsqs_files(dir.path()), None);
+        std::fs::write(dir.path().join("orders.diskqueue.000000.dat"), "").unwrap();
+        let text = warning_of_nsqs_files(dir.path()).unwrap();
+        assert!(text.contains("orders.diskqueue.000000.dat") && text.contains("not read"), "{text}");
+    }
 
     #[test]
     fn a_second_broker_is_refused_until_the_first_is_gone() {

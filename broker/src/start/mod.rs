@@ -64,6 +64,9 @@ fn run(config: Config) -> Result<u8, StartError> {
     info!("{}", PROGRAM.version_line);
     info!("ID: {}", config.node_id);
     let lock = data::lock(&config.data_path).map_err(StartError::Lock)?;
+    if let Some(text) = data::warning_of_nsqs_files(&config.data_path) {
+        warn!("{text}");
+    }
     let (signals, ended) = UnixStream::pair().map_err(|error| StartError::System("socketpair", error))?;
     signals::watch_signals(&signals).map_err(|error| StartError::System("signals", error))?;
     let listeners = Listeners::bind(&config)?;
