@@ -1,10 +1,12 @@
 //! NSQ's HTTP API, and what we add to it in JSON.
 
 pub mod answer;
+mod attention;
 mod channel;
 mod config;
 mod counter;
 mod graphite;
+mod history;
 mod nodes;
 mod render;
 pub mod routes;
@@ -32,6 +34,8 @@ pub async fn execute(app: &Arc<App>, endpoint: Endpoint, visit: Visit) -> Respon
         ),
         Endpoint::ConfigGet => config::get(app, &visit),
         Endpoint::ConfigPut => config::put(app, &visit),
+        Endpoint::Attention => attention::show(app, &visit),
+        Endpoint::History => history::show(app, &visit),
         Endpoint::Render => return render::relay(app, &visit).await,
         Endpoint::Page(page) => return crate::ui::serve::answer(app, page, visit).await,
         live => {

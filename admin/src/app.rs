@@ -1,18 +1,19 @@
 //! What all requests and the poll share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 
 use crate::action::audit::Audit;
 use crate::action::notify::Notifier;
-use crate::attention::Policy;
 use crate::attention::facts::AdminFacts;
 use crate::config::Config;
 use crate::guard::headers::content_security_policy;
-use crate::limits::REQUESTS_MAX;
+use crate::limits::{FIGURES_WAIT_MS_MAX, REQUESTS_MAX};
 use crate::metrics::Metrics;
 use crate::poll::{Snapshot, Watch};
 use crate::ui::serve::Ui;
@@ -36,6 +37,8 @@ pub struct App {
     pub live_requests: Semaphore,
     /// Rung when the poll should not wait for its next tick.
     pub poll_now: Notify,
+    /// Rung at every tick.
+    ticked: Notify,
     /// History, and what the rules say.
     pub watch: Watch,
     /// What the pages keep.
@@ -65,7 +68,8 @@ impl App {
             page_policy: content_security_policy(origin.as_deref()),
             live_requests: Semaphore::new(REQUESTS_MAX),
             poll_now: Notify::new(),
-            watch: Watch::new(config.history_bytes_max, Policy::default()),
+            ticked: Notify::new(),
+            watch: Watch::new(config.history_bytes_max, config.attention.clone()),
             ui: Ui::new(&config),
             lookupds: ArcSwap::from_pointee(config.lookupds.clone()),
             snapshot: ArcSwap::from_pointee(Snapshot { interval_ms, ..Snapshot::default() }),
@@ -100,9 +104,30 @@ impl App {
     /// Takes the next tick. Whatever is derived from snapshots (history, attention) is brought up to date here, before
     /// the pages see the snapshot.
     pub fn tick(&self, snapshot: Snapshot) {
-        let admin = AdminFacts { poll_s: snapshot.took_ms as f32 / 1e3, ..AdminFacts::default() };
+        let admin = AdminFacts {
+            poll_s: snapshot.took_ms as f32 / 1e3,
+            hook_failures: self.notifier.take_failures(),
+            ..AdminFacts::default()
+        };
         self.watch.tick(&snapshot, admin);
         self.snapshot.store(Arc::new(snapshot));
+        self.ticked.notify_waiters();
+    }
+
+    /// Waits for figures if there are none: before the first tick, and without a poll for a tick of its own. Not for
+    /// long: a page that says what is missing is better than none.
+    pub async fn wait_for_figures(&self) {
+        let is_polled = !self.config.poll_interval.is_zero();
+        if is_polled && self.snapshot().tick > 0 {
+            return;
+        }
+        let mut ticked = std::pin::pin!(self.ticked.notified());
+        ticked.as_mut().enable();
+        if is_polled && self.snapshot().tick > 0 {
+            return;
+        }
+        self.poll_now.notify_one();
+        let _ = timeout(Duration::from_millis(FIGURES_WAIT_MS_MAX), ticked).await;
     }
 
     /// The actions of this run. Held for moments only.

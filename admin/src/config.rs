@@ -1,5 +1,6 @@
 //! Options: the table, and what the daemon takes from it.
 
+mod attention;
 mod options;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use nsq_flags::log::Level;
 use nsq_flags::{Parsed, Program, Stop, hostname};
 use reqwest::Url;
 
+use crate::attention::Policy;
 use crate::guard::{Acl, Cidr, csrf};
 use crate::limits::POLL_INTERVAL_MS_MIN;
 use crate::upstream::TlsFiles;
@@ -59,6 +61,8 @@ pub struct Config {
     pub poll_interval: Duration,
     /// Bytes of history.
     pub history_bytes_max: usize,
+    /// The numbers of the rules of what is wrong.
+    pub attention: Policy,
     /// Shown on every page.
     pub cluster_name: String,
     /// Other clusters' nsqadmins: name and URL.
@@ -106,7 +110,7 @@ impl Config {
     ///
     /// What ends the start.
     pub fn start(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Self, Client), Stop> {
-        let parsed = nsq_flags::start(&PROGRAM, options::table(), arguments)?;
+        let parsed = nsq_flags::start_with_tables(&PROGRAM, options::table(), &["attention"], arguments)?;
         Self::from_parsed(parsed).map_err(Stop::Refused)
     }
 
@@ -175,6 +179,7 @@ impl Config {
             allowed_hosts: list("allowed-host"),
             poll_interval: poll_interval(&parsed)?,
             history_bytes_max: usize::try_from(parsed.get_int("history-memory")).unwrap_or(usize::MAX),
+            attention: attention::policy(parsed.table("attention"))?,
             cluster_name: text("cluster-name"),
             peer_links: peer_links(&parsed)?,
             hostname: hostname(),

@@ -53,6 +53,9 @@ pub const FIRST_POLL_MS: u64 = 1_000;
 /// Shortest time between two polls that somebody asks for, milliseconds.
 pub const POLL_PAUSE_MS_MIN: u64 = 300;
 
+/// How long a page waits for the first figures, milliseconds.
+pub const FIGURES_WAIT_MS_MAX: u64 = 8_000;
+
 /// Shortest `--poll-interval`, milliseconds.
 pub const POLL_INTERVAL_MS_MIN: i64 = 100;
 

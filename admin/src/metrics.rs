@@ -5,6 +5,8 @@ use nsq_protocol::limits::NSQ_VERSION;
 
 use crate::action::OBJECT_WORDS;
 use crate::app::App;
+use crate::attention::{Finding, Level, RULES};
+use crate::history::Key;
 use crate::upstream::Kind;
 
 /// Outcomes of an action.
@@ -80,6 +82,7 @@ pub fn render(app: &App) -> String {
     render_upstreams(&mut page, app);
     render_poll(&mut page, app);
     render_actions(&mut page, app);
+    render_watch(&mut page, app);
     page.into_text()
 }
 
@@ -156,4 +159,24 @@ fn render_actions(page: &mut Page, app: &App) {
     for (outcome, count) in app.notifier.outcomes() {
         page.value(&[("outcome", outcome)], count);
     }
+}
+
+fn render_watch(page: &mut Page, app: &App) {
+    let verdict = app.watch.verdict();
+    page.metric("attention_findings", Type::Gauge, "What needs attention, by rule and severity.");
+    for rule in &RULES {
+        for level in [Level::Critical, Level::Warning, Level::Notice] {
+            let is_it = |finding: &&Finding| finding.rule == rule.name && finding.level == level;
+            let count = verdict.findings.iter().filter(is_it).count();
+            page.value(&[("rule", rule.name), ("severity", level.word())], count);
+        }
+    }
+    let history = app.watch.history();
+    page.metric("history_series", Type::Gauge, "Series with a history, by kind.");
+    for (kind, count) in Key::KIND_NAMES.iter().zip(history.series()) {
+        page.value(&[("kind", kind)], count);
+    }
+    page.metric("history_bytes", Type::Gauge, "Memory of the history.").value(&[], history.bytes());
+    page.metric("history_refused_total", Type::Counter, "Series that found no room in it.")
+        .value(&[], history.refused_total());
 }

@@ -42,10 +42,12 @@ mod value;
 #[doc(hidden)]
 pub use ::log as __log;
 pub use ::log::{debug, error, info, warn};
+/// A table of the file, and what can be in it.
+pub use ::toml::{Table, Value as Toml};
 pub use duration::{format_duration, parse_duration};
 pub use flag::{Availability, Flag, Key, Kind, Word};
 pub use host::{default_node_id, hostname};
 pub use number::{parse_bool, parse_int};
-pub use parsed::{Parsed, Source, start};
+pub use parsed::{Parsed, Source, start, start_with_tables};
 pub use stop::{Program, Stop};
 pub use value::{Rendered, Value, json_strings};

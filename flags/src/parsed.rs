@@ -26,6 +26,8 @@ pub enum Source {
 #[derive(Debug, Clone)]
 pub struct Parsed {
     settled: Vec<Settled>,
+    /// The tables of the file that the daemon asked for.
+    tables: Table,
     warnings: Vec<String>,
 }
 
@@ -49,6 +51,20 @@ pub fn start(
     flags: Vec<Flag>,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Parsed, Stop> {
+    start_with_tables(program, flags, &[], arguments)
+}
+
+/// The same for a daemon that takes whole tables from the file, by [`Parsed::table`]: what is no option of one value
+/// each and has no flag.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with_tables(
+    program: &Program,
+    flags: Vec<Flag>,
+    tables: &[&str],
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Parsed, Stop> {
     let arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     let given = command_line::parse(program.name, &flags, arguments)?;
     if given_value(&flags, &given, "version") == Some(&Value::Bool(true)) {
@@ -58,7 +74,10 @@ pub fn start(
         Some(Value::Str(path)) if !path.is_empty() => (path.clone(), load(path)?),
         _ => (String::new(), Table::new()),
     };
-    settle(flags, given, &path, &table)
+    let (tables, table) = table
+        .into_iter()
+        .partition(|(key, value)| tables.contains(&key.as_str()) && matches!(value, Toml::Table(_)));
+    Ok(Parsed { tables, ..settle(flags, given, &path, &table)? })
 }
 
 fn given_value<'a>(flags: &[Flag], given: &'a command_line::Given, name: &str) -> Option<&'a Value> {
@@ -82,7 +101,7 @@ fn settle(flags: Vec<Flag>, given: command_line::Given, path: &str, table: &Tabl
         };
         settled.push(Settled { flag, value, source });
     }
-    Ok(Parsed { settled, warnings })
+    Ok(Parsed { settled, tables: Table::new(), warnings })
 }
 
 fn default_value(flag: &Flag) -> Value {
@@ -179,6 +198,11 @@ impl Parsed {
     pub fn render(&self, key: &str) -> Option<Rendered> {
         let settled = self.settled.iter().find(|s| s.flag.file_key().as_deref() == Some(key))?;
         Some(settled.value.render())
+    }
+
+    /// A table of the file, if the daemon asked for it and the file has it.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)?.as_table()
     }
 
     /// What the operator should know, one sentence each; log them once the log is set up.

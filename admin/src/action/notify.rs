@@ -3,6 +3,7 @@
 //! An action does not wait for it, and nothing is repeated: the endpoint sees attempts, at most once each.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nsq_exposition::Counter;
 use nsq_flags::warn;
@@ -87,6 +88,8 @@ const OUTCOMES: [&str; 3] = ["sent", "failed", "dropped"];
 pub struct Notifier {
     queue: Option<mpsc::Sender<Vec<u8>>>,
     counts: Arc<[Counter; OUTCOMES.len()]>,
+    /// Failures that somebody has been told of.
+    failures_told: AtomicU64,
 }
 
 impl Notifier {
@@ -98,7 +101,7 @@ impl Notifier {
             tokio::spawn(send_all(receiver, client, endpoint, Arc::clone(&counts)));
             sender
         });
-        Self { queue, counts }
+        Self { queue, counts, failures_told: AtomicU64::new(0) }
     }
 
     /// Puts a notification into the queue; if that is full it is lost, and the log says so.
@@ -111,6 +114,12 @@ impl Notifier {
                 notification.action, notification.topic
             );
         }
+    }
+
+    /// Failures since the last call, lost ones among them.
+    pub fn take_failures(&self) -> u64 {
+        let now = self.counts[1].get() + self.counts[2].get();
+        now.saturating_sub(self.failures_told.swap(now, Ordering::Relaxed))
     }
 
     /// How many ended in each way.

@@ -24,6 +24,10 @@ pub enum Endpoint {
     NodeTombstone,
     Counter,
     Graphite,
+    /// Ours.
+    Attention,
+    /// Ours.
+    History,
     ConfigGet,
     ConfigPut,
     /// Only with `--proxy-graphite`.
@@ -37,7 +41,7 @@ const POST: &[&str] = &["POST"];
 const DELETE: &[&str] = &["DELETE"];
 const PUT: &[&str] = &["PUT"];
 
-const API: [Route<Endpoint>; 17] = [
+const API: [Route<Endpoint>; 19] = [
     Route::new("/ping", GET, Endpoint::Ping),
     Route::new("/metrics", GET, Endpoint::Metrics),
     Route::new("/api/topics", GET, Endpoint::Topics),
@@ -53,6 +57,8 @@ const API: [Route<Endpoint>; 17] = [
     Route::new("/api/nodes/{node}", DELETE, Endpoint::NodeTombstone),
     Route::new("/api/counter", GET, Endpoint::Counter),
     Route::new("/api/graphite", GET, Endpoint::Graphite),
+    Route::new("/api/attention", GET, Endpoint::Attention),
+    Route::new("/api/history", GET, Endpoint::History),
     Route::new("/config/{option}", GET, Endpoint::ConfigGet),
     Route::new("/config/{option}", PUT, Endpoint::ConfigPut),
 ];

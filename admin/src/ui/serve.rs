@@ -110,6 +110,7 @@ pub async fn answer(app: &Arc<App>, address: Address, visit: Visit) -> Response 
 }
 
 async fn page(app: &App, address: Address, visit: &Visit) -> Response {
+    app.wait_for_figures().await;
     let snapshot = app.snapshot();
     let tag = tag(&snapshot, visit);
     if is_fragment(&visit.headers) && visit.headers.get(IF_NONE_MATCH).is_some_and(|known| *known == tag) {
