@@ -30,3 +30,14 @@ pub(super) enum Delayed {
         bodies: Vec<Bytes>,
     },
 }
+
+#[cfg(test)]
+impl Delayed {
+    /// Bytes that wait.
+    pub(in crate::core) fn bytes(&self) -> usize {
+        match self {
+            Delayed::Forward { forward, done, .. } => forward.bytes.len() - done.1,
+            Delayed::Request { bodies, .. } => bodies.iter().map(Bytes::len).sum(),
+        }
+    }
+}

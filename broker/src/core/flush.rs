@@ -35,8 +35,9 @@ impl Engine {
             }
             if connection.has_sent_all() {
                 self.happen(slot, connection, Event::AllSent);
-            } else if connection.timer.is_none() {
-                self.set_timer(slot, connection);
+            }
+            if connection.timer.is_none() {
+                self.set_timer(slot, connection); // Something may be awaited now.
             }
         }
         self.charge(connection);

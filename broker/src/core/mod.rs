@@ -17,7 +17,9 @@
 //! | `receive`, `commands` | bytes to commands; what each does |
 //! | `publication`, `publish`, `forward` | a publishing command; at the topic's core; to and for other cores |
 //! | `subscribe`, `moving`, `accept` | SUB and its end; to another core; accepted and adopted connections |
-//! | `backpressure`, `delayed`, `release` | who waits for the log, what waits, who goes on |
+//! | `stages` | what entering a stage of a connection does |
+//! | `backpressure`, `delayed`, `release` | who waits, what waits, who goes on |
+//! | `budget`, `handed` | what clients make the core keep; what was handed to other cores: in bytes |
 //! | `outputs`, `flush` | what the queue wants; one send per touched connection |
 //! | `topics`, `admin`, `pending`, `inbox` | creation and discovery; requests, those under way, and what comes in |
 //! | `logs`, `log_events`, `records`, `restore`, `keys` | the shards' logs and what they report; their words and the queue's |
@@ -62,6 +64,9 @@ mod subscribe;
 mod timers;
 mod topics;
 mod turn;
+
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Engine, EngineParts};
 pub use logs::OpenLog;

@@ -186,6 +186,17 @@ impl<T: Transport> Core<T> {
     }
 }
 
+#[cfg(test)]
+impl<T: Transport> Core<T> {
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+}
+
 impl Engine {
     /// Everything that this turn's events have led to, up to the sends.
     fn end_turn(&mut self) {
