@@ -148,6 +148,7 @@ fn a_wrong_value_is_refused_in_nsqs_words() {
         (&["--output-buffer-timeout=0"], "--output-buffer-timeout must be greater than 0"),
         (&["--sync-timeout=0"], "--sync-timeout must be greater than 0"),
         (&["--max-req-timeout=-1s"], "--max-req-timeout must not be negative"),
+        (&["--max-req-timeout=1193h2m48s"], "--max-req-timeout must be at most 1193h2m47s"),
         (&["--max-msg-size=0"], "--max-msg-size must be [1,67108830]"),
         (&["--shards=65"], "--shards must be [0,64]"),
     ];

@@ -13,6 +13,9 @@ pub const SIZE_BYTES_MAX: i64 = PUBLISH_BYTES_MAX as i64;
 /// Largest message that an operator may allow: the log also keeps its header.
 const MESSAGE_BYTES_MAX: i64 = SIZE_BYTES_MAX - MESSAGE_HEADER_BYTES as i64;
 
+/// Longest delay of a message that the log can keep: milliseconds in 32 bits.
+const DELAY_NS_MAX: i64 = u32::MAX as i64 * 1_000_000;
+
 /// Most shards of a data directory, and most cores.
 pub const SHARD_COUNT_MAX: i64 = 64;
 
@@ -53,6 +56,8 @@ pub enum ConfigError {
         /// Largest value.
         max: i64,
     },
+    /// A longest delay that a message could not be kept for.
+    Delay,
     /// A duration that must not be zero or less.
     NotPositive(&'static str),
     /// A duration that must not be negative.
@@ -77,6 +82,7 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::NoTcpAddress => write!(f, "--tcp-address must not be empty"),
             ConfigError::Range { flag, min, max } => write!(f, "--{flag} must be [{min},{max}]"),
+            ConfigError::Delay => write!(f, "--max-req-timeout must be at most 1193h2m47s"),
             ConfigError::NotPositive(flag) => write!(f, "--{flag} must be greater than 0"),
             ConfigError::Negative(flag) => write!(f, "--{flag} must not be negative"),
         }
@@ -155,6 +161,9 @@ fn validate_numbers(options: &Parsed) -> Result<(), ConfigError> {
         if options.get_duration_ns(flag) <= 0 {
             return Err(ConfigError::NotPositive(flag));
         }
+    }
+    if options.get_duration_ns("max-req-timeout") > DELAY_NS_MAX {
+        return Err(ConfigError::Delay);
     }
     // A span of time that is negative means nothing, whatever it is for.
     match options.durations_ns().find(|&(_, ns)| ns < 0) {

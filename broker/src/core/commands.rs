@@ -59,7 +59,8 @@ impl Engine {
                 let publish = Publish {
                     topic,
                     verb: PublishVerb::Dpub,
-                    defer_ms: (delay_ns / 1_000_000).min(u64::from(u32::MAX)) as u32,
+                    defer_ms: u32::try_from(delay_ns / 1_000_000)
+                        .expect("invariant: at most --max-req-timeout, which is checked at start"),
                     count: 1,
                     body_bytes: body.len() as u64,
                 };
