@@ -6,6 +6,7 @@ mod endings;
 mod holds;
 mod kernel;
 mod moves;
+mod splits;
 
 use std::cell::RefCell;
 use std::rc::Rc;
