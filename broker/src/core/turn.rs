@@ -188,6 +188,7 @@ impl<T: Transport> Core<T> {
 
 #[cfg(test)]
 impl<T: Transport> Core<T> {
+    #[cfg(not(feature = "sim"))]
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
     }
