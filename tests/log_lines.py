@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import socket
+import struct
 from http.client import HTTPConnection
 
 from lib import http
@@ -45,6 +46,86 @@ def what_an_operator_does_to_topics_and_channels(case):
         nsqd.post(f"/channel/{action}", topic="orders", channel="bill")
     expect(case, nsqd, "INFO", r"TOPIC\(orders\): pausing", r"TOPIC\(orders\): unpausing", r"DISKQUEUE\(orders\): emptying",
            r"CHANNEL\(orders:bill\): pausing", r"CHANNEL\(orders:bill\): unpausing", r"DISKQUEUE\(orders:bill\): emptying")
+
+
+@test()
+def errors_of_clients_with_address_and_text(case):
+    nsqd = case.nsqd()
+    nsqd.create("orders", "bill")
+    with Connection(nsqd.address) as client:
+        address = "%s:%d" % client.socket.getsockname()
+        client.identify(client_id="a client", hostname="its host", user_agent="an agent/1")
+        client.subscribe("orders", "bill")
+        client.send(b"FIN 0123456789abcdef\n")
+        client.frame()
+        client.send(b"HUHU\n")
+        client.frame()
+    expect(case, nsqd, "INFO", rf"TCP: new client\({address}\)",
+           rf"\[{address}\] IDENTIFY: {{ClientID:a client Hostname:its host .*UserAgent:an agent/1.*}}",
+           rf"PROTOCOL\(V2\): \[{address}\] exiting ioloop.*")
+    expect(case, nsqd, "ERROR", rf"\[{address}\] - E_FIN_FAILED FIN 0123456789abcdef failed ID not in flight.*",
+           rf"\[{address}\] - E_INVALID invalid command HUHU")
+    with socket.create_connection(nsqd.address, 5) as client:
+        address = "%s:%d" % client.getsockname()
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        client.recv(100)
+    expect(case, nsqd, "ERROR", rf".*{address}.*(E_BAD_PROTOCOL|bad protocol magic 'GET ').*")
+
+
+@test()
+def ends_of_connections_with_their_reason(case):
+    nsqd = case.nsqd()
+    nsqd.create("orders", "bill")
+
+    def client():
+        connection = Connection(nsqd.address)
+        case.on_close(connection.close)
+        return connection, "%s:%d" % connection.socket.getsockname()
+
+    silent, silent_address = client()
+    silent.identify(heartbeat_interval=1000)
+    closed, address = client()
+    closed.publish("orders", b"x")
+    closed.close()
+    expect(case, nsqd, "INFO", rf"PROTOCOL\(V2\): \[{address}\] exiting ioloop.*")
+    cut, address = client()
+    cut.send(b"PUB orders\n" + (100).to_bytes(4, "big") + b"not all")
+    cut.close()
+    expect(case, nsqd, "ERROR", rf"\[{address}\] - E_BAD_MESSAGE PUB failed to read message body.*")
+    reset, address = client()
+    reset.publish("orders", b"x")
+    reset.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    reset.close()
+    expect(case, nsqd, "ERROR", rf"client\({address}\) - failed to read command - .*connection reset by peer.*")
+    gone, address = client()
+    gone.subscribe("orders", "bill")
+    nsqd.post("/channel/delete", topic="orders", channel="bill")
+    expect(case, nsqd, "INFO", rf"PROTOCOL\(V2\): \[{address}\] exiting ioloop.*")
+    expect(case, nsqd, "ERROR", rf"client\({silent_address}\) - failed to read command - .*i/o timeout.*")
+
+
+@test(beyond_nsq=True)
+def a_client_turned_away(case):
+    nsqd = case.nsqd("--max-connections=1")
+    with Connection(nsqd.address) as first:
+        first.publish("orders", b"x")
+        with socket.create_connection(nsqd.address, 5) as second:
+            assert second.recv(1) == b""
+        expect(case, nsqd, "WARNING", r"TCP: .*turned away.*--max-connections.*")
+
+
+@test(beyond_nsq=True)
+def errors_of_one_client_do_not_flood_the_log(case):
+    nsqd = case.nsqd()
+    nsqd.create("orders", "bill")
+    count = 2_000
+    with Connection(nsqd.address) as client:
+        client.subscribe("orders", "bill")
+        client.send(b"FIN 0123456789abcdef\n" * count)
+        for _ in range(count):
+            client.frame()
+    lines = nsqd.log_text().count("E_FIN_FAILED")
+    assert 5 <= lines < 200, f"{lines} lines for {count} errors"
 
 
 @test()

@@ -28,6 +28,7 @@
 pub mod address;
 mod command_line;
 pub mod duration;
+mod errno;
 mod file;
 mod flag;
 pub mod host;
@@ -45,6 +46,7 @@ pub use ::log::{debug, error, info, warn};
 /// A table of the file, and what can be in it.
 pub use ::toml::{Table, Value as Toml};
 pub use duration::{format_duration, parse_duration};
+pub use errno::errno_text;
 pub use flag::{Availability, Flag, Key, Kind, Word};
 pub use host::{default_node_id, hostname};
 pub use number::{parse_bool, parse_int};

@@ -59,6 +59,8 @@ pub struct Connection {
     pub timer: Option<u64>,
     /// It counts as one client until it is dropped.
     pub permit: Permit,
+    /// Why its socket broke; 0 unless it has.
+    pub errno: i32,
 }
 
 /// What a core counts for a connection; see `core/budget.rs`.
@@ -101,6 +103,7 @@ impl Connection {
             waiting_since: now,
             timer: None,
             permit,
+            errno: 0,
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::client::connection::Connection;
+use crate::core::client_report;
 use crate::core::engine::Engine;
 use crate::transport::{Slot, Socket};
 
@@ -22,7 +23,7 @@ impl Engine {
         let (ip, address) = describe(socket.peer_address());
         let seconds = self.now.wall_ns / NS_PER_S;
         let connection = Connection::new(ip, address, seconds, self.now.mono_ns, &self.limits, permit);
-        nsq_flags::info!("TCP: new client({})", connection.remote_address);
+        client_report::connected(&connection);
         Some((socket, Box::new(connection)))
     }
 

@@ -8,6 +8,7 @@ use nsq_queue::{Cause, ConsumerId, Input};
 use crate::client::connection::Connection;
 use crate::client::replies::{Answer, PublishVerb};
 use crate::client::settings::Delivery;
+use crate::core::client_report;
 use crate::core::engine::Engine;
 use crate::core::publication::Publish;
 use crate::transport::Slot;
@@ -89,6 +90,7 @@ impl Engine {
             };
             connection.schedule_heartbeat(self.now.mono_ns);
         }
+        client_report::identified(connection);
         self.set_timer(slot, connection);
         let mut frame = Vec::with_capacity(reply.payload.len() + FRAME_HEADER_SIZE);
         encode_response(&mut frame, &reply.payload);
@@ -98,6 +100,7 @@ impl Engine {
 
 /// The error of a FIN, REQ or TOUCH, which is not fatal, in its place among the answers.
 fn answer_failed(connection: &mut Connection, error: &WireError) {
+    client_report::refused(connection, error);
     connection.answer(Answer::frame(error));
 }
 

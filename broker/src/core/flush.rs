@@ -85,8 +85,9 @@ impl Engine {
     }
 
     /// The socket is broken.
-    pub fn on_failed(&mut self, slot: Slot) {
+    pub fn on_failed(&mut self, slot: Slot, errno: i32) {
         let Some(mut connection) = self.connections.take(slot) else { return };
+        connection.errno = errno;
         self.happen(slot, &mut connection, Event::Failed);
         self.connections.put_back(slot, connection);
     }

@@ -3,8 +3,9 @@
 use nsq_queue::Waiter;
 
 use crate::client::connection::Connection;
-use crate::client::replies::PublishVerb;
+use crate::client::replies::{Answer, PublishVerb};
 use crate::client::stage::{Event, Stage, Why};
+use crate::core::client_report;
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
 use crate::core::publication::{Publish, Sized, WAITER_IS_REQUEST, append_sized, refusal, suspend};
@@ -144,13 +145,16 @@ impl Engine {
     pub(super) fn on_replies(&mut self, reply: RemoteReply) {
         let slot = Slot::from_u64(reply.connection);
         let Some(mut connection) = self.connections.take(slot) else { return };
+        if !reply.ok {
+            client_report::refused(&connection, &refusal(connection.replies.verb(reply.first)));
+        }
         let Connection { replies, output, .. } = &mut *connection;
         output.answer(|out| {
             if reply.ok {
                 replies.complete_ok(reply.first, reply.count, out);
             } else {
                 for number in reply.first..reply.first + reply.count {
-                    replies.complete(number, refusal(replies.verb(number)), out);
+                    replies.complete(number, Answer::last(&refusal(replies.verb(number))), out);
                 }
             }
         });

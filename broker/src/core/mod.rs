@@ -24,7 +24,7 @@
 //! | `topics`, `admin`, `pending`, `inbox` | creation and discovery; requests, those under way, and what comes in |
 //! | `logs`, `log_events`, `records`, `restore`, `keys` | the shards' logs and what they report; their words and the queue's |
 //! | `connections`, `timers`, `deadlines` | connections by slot; when to look at whom; what is due |
-//! | `snapshot`, `report` | what `/stats` is told; log lines about topics and channels |
+//! | `snapshot`, `report`, `client_report` | what `/stats` is told; log lines about topics and channels, about clients |
 //! | `stop`, `phase` | the clean stop |
 
 mod accept;
@@ -32,6 +32,7 @@ mod action;
 mod admin;
 mod backpressure;
 mod budget;
+mod client_report;
 mod commands;
 mod connections;
 mod deadlines;

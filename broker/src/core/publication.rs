@@ -3,7 +3,7 @@
 use nsq_protocol::WireError;
 use nsq_protocol::error::cause;
 
-use crate::client::replies::{Answer, PublishVerb};
+use crate::client::replies::PublishVerb;
 use crate::client::suspended::Suspended;
 
 /// Marks a [`Waiter`] that is a request of [`super::pending::PendingRequests`], not a connection. Slots never have this bit.
@@ -26,14 +26,13 @@ pub(super) struct Publish<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refused;
 
-/// The error frame for a publish that was not taken.
-pub(super) fn refusal(verb: PublishVerb) -> Answer {
-    let error = match verb {
+/// The error for a publish that was not taken.
+pub(super) fn refusal(verb: PublishVerb) -> WireError {
+    match verb {
         PublishVerb::Pub => WireError::pub_failed(cause::EXITING),
         PublishVerb::Mpub => WireError::mpub_failed(cause::EXITING),
         PublishVerb::Dpub => WireError::dpub_failed(cause::EXITING),
-    };
-    Answer::last(&error)
+    }
 }
 
 pub(super) fn suspend<'a>(publish: &Publish<'_>, bodies: impl Iterator<Item = &'a [u8]>) -> Suspended {

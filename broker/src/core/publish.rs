@@ -9,9 +9,10 @@ use nsq_protocol::message::{MESSAGE_OVERHEAD, write_message_header};
 use nsq_queue::{Batch, Input, TopicKey, Waiter};
 
 use crate::client::connection::Connection;
-use crate::client::replies::PublishVerb;
+use crate::client::replies::{Answer, PublishVerb};
 use crate::client::stage::{Event, Why};
 use crate::client::suspended::Suspended;
+use crate::core::client_report;
 use crate::core::delayed::Delayed;
 use crate::core::engine::Engine;
 use crate::core::keys::{is_memory, shard_of, topic_id};
@@ -59,8 +60,10 @@ impl Engine {
         let reply = connection.replies.wait(publish.verb, publish.body_bytes);
         let waiter = Waiter { origin: self.id, connection: slot.to_u64(), reply };
         if self.publish(topic, &publish, bodies, waiter).is_err() {
+            let error = refusal(publish.verb);
+            client_report::refused(connection, &error);
             let Connection { replies, output, .. } = connection;
-            output.answer(|out| replies.complete(reply, refusal(publish.verb), out));
+            output.answer(|out| replies.complete(reply, Answer::last(&error), out));
             // Nothing that was sent behind it is carried out, though earlier answers may still be owed.
             self.happen(slot, connection, Event::LastCommand);
         }

@@ -6,6 +6,7 @@ use crate::client::connection::Connection;
 use crate::client::replies::Answer;
 use crate::client::stage::{Act, Event, How, Stage, Why, step};
 use crate::core::action::Action;
+use crate::core::client_report;
 use crate::core::engine::Engine;
 use crate::transport::Slot;
 
@@ -23,6 +24,7 @@ impl Engine {
             Act::EndWithLastWords => {
                 let input = connection.input.take();
                 if let Some(error) = connection.session.end(&self.limits, &input) {
+                    client_report::refused(connection, &error);
                     connection.answer(Answer::last(&error));
                 }
                 self.enter_ending(slot, connection);
@@ -70,7 +72,7 @@ impl Engine {
     /// Nothing matters any more but the slot.
     fn enter_closing(&mut self, slot: Slot, connection: &mut Connection, how: How) -> Act {
         if let Stage::Closing(reason) = connection.stage {
-            nsq_flags::info!("TCP: client({}) closed: {}", connection.remote_address, reason.text());
+            client_report::closed(connection, reason);
         }
         connection.input.forget();
         connection.suspended = None;
@@ -88,6 +90,7 @@ impl Engine {
 
     /// Answers with an error behind everything owed, then closes.
     pub(super) fn fatal(&mut self, slot: Slot, connection: &mut Connection, error: &WireError) {
+        client_report::refused(connection, error);
         connection.answer(Answer::last(error));
         self.happen(slot, connection, Event::LastCommand);
     }

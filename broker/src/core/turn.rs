@@ -229,7 +229,7 @@ fn on_event<T: Transport>(engine: &mut Engine, transport: &mut T, event: Event) 
             }
         }
         Event::EndOfInput { slot } => engine.on_end_of_input(slot),
-        Event::Failed { slot, .. } => engine.on_failed(slot),
+        Event::Failed { slot, errno } => engine.on_failed(slot, errno),
         Event::Closed { slot } => engine.on_closed(slot),
         Event::Detached { slot, socket, pending } => engine.on_detached(slot, socket, &pending),
         Event::Io { tag, result } => engine.on_io(tag, result),

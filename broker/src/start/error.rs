@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use nsq_flags::errno_text;
 use nsq_wal::WalError;
 use rustix::io::Errno;
 
@@ -182,17 +183,6 @@ impl fmt::Display for LockError {
 }
 
 impl std::error::Error for LockError {}
-
-/// The operating system's sentence without Rust's `(os error N)`, in lower case as C and Go programs print it.
-pub fn errno_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
 
 #[cfg(test)]
 mod tests {
