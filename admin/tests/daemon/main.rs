@@ -1,0 +1,9 @@
+//! The daemon over stand-ins for nsqd and nsqlookupd: what it refuses, what it tells whom in which order, and what it
+//! makes of upstreams that misbehave or are many.
+
+mod actions;
+mod guard;
+mod pages;
+mod scale;
+mod support;
+mod upstreams;
