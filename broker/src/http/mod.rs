@@ -35,6 +35,7 @@ use std::task::Waker;
 use glommio::sync::Semaphore;
 
 pub use accept::serve;
+pub(crate) use stream::Stream;
 
 use crate::mesh::handle::CoreHandle;
 use crate::mesh::process::Process;

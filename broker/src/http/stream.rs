@@ -19,7 +19,7 @@ const READ_SIZE: usize = 16 * 1024;
 /// A connection's socket. Clones are the same socket: the connection keeps one for what follows after hyper.
 /// It is glommio's TCP stream also for a unix socket: both are read and written by the same calls.
 #[derive(Clone)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     socket: Rc<RefCell<TcpStream>>,
     deadline: Rc<Deadline>,
     /// The peer has closed its end.
@@ -29,6 +29,11 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(socket: TcpStream, deadline: Rc<Deadline>) -> Self {
         Self { socket: Rc::new(RefCell::new(socket)), deadline, ended: Rc::default() }
+    }
+
+    /// For a connection that is watched by other means, such as one that we have opened.
+    pub(crate) fn without_deadline(socket: TcpStream) -> Self {
+        Self::new(socket, Rc::new(Deadline::new(0)))
     }
 
     /// Whether all that the peer sent was read, up to its end.

@@ -94,6 +94,7 @@ impl Resolver {
         let busy = Busy(self.busy.clone());
         let teller = found.clone();
         std::thread::Builder::new().name("nsqd-resolver".to_owned()).spawn(move || {
+            leave_the_core();
             let addresses = socket_addresses(&host, port);
             drop(busy);
             let waker = {
@@ -116,6 +117,15 @@ impl Resolver {
             }
         })
         .await
+    }
+}
+
+/// A thread inherits the pinning of the one that starts it, and would take its time from that core. It goes where the
+/// process may, which is where the main thread is: that one is not pinned.
+fn leave_the_core() {
+    if let Ok(anywhere) = rustix::thread::sched_getaffinity(Some(rustix::process::getpid())) {
+        // On the core then, as before.
+        let _ = rustix::thread::sched_setaffinity(None, &anywhere);
     }
 }
 
@@ -156,5 +166,31 @@ impl HttpAddressCell {
     /// Replaces it.
     pub(super) fn set(&self, address: Option<HttpAddress>) {
         *self.0.borrow_mut() = address.map(Rc::new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    use super::*;
+
+    #[test]
+    fn a_lookup_of_a_name_does_not_share_a_core() {
+        let anywhere = sched_getaffinity(Some(rustix::process::getpid())).unwrap();
+        let one = (0..CpuSet::MAX_CPU).find(|&cpu| anywhere.is_set(cpu)).unwrap();
+        let on_core = std::thread::spawn(move || {
+            let mut pinned = CpuSet::new();
+            pinned.set(one);
+            sched_setaffinity(None, &pinned).unwrap();
+            let started = std::thread::spawn(|| {
+                leave_the_core();
+                sched_getaffinity(None).unwrap()
+            });
+            (sched_getaffinity(None).unwrap() == pinned, started.join().unwrap())
+        });
+        let (core_stays, resolver) = on_core.join().unwrap();
+        assert!(core_stays);
+        assert!(resolver == anywhere);
     }
 }

@@ -19,7 +19,7 @@ use crate::lookup::dial::{HttpAddress, within};
 use crate::lookup::latch::Latch;
 use crate::lookup::limits::{CHANNELS_FOUND_MAX, DISCOVERIES_COUNT_MAX};
 use crate::lookup::peer::Peer;
-use crate::lookup::query::{self, QueryTimeouts};
+use crate::lookup::query::{self, AnswerRoom, QueryTimeouts};
 
 /// Starts discoveries and ends them. Owned by the task that spreads the work.
 pub(super) struct Discovery {
@@ -31,6 +31,7 @@ struct Context {
     timeouts: QueryTimeouts,
     answer: Answer,
     permits: Rc<Semaphore>,
+    room: AnswerRoom,
     stopped: Latch,
 }
 
@@ -44,6 +45,7 @@ impl Discovery {
             timeouts: QueryTimeouts::new(config),
             answer,
             permits: Rc::new(Semaphore::new(DISCOVERIES_COUNT_MAX)),
+            room: AnswerRoom::new(),
             stopped: Latch::new(),
         };
         Self { context: Rc::new(context), gate: Gate::new() }
@@ -84,7 +86,7 @@ impl Context {
         if or(asked, stopped).await.is_err() {
             warn!("LOOKUP: no time left to ask for the channels of {topic}");
         }
-        let channels: Vec<String> = found.take().into_iter().take(CHANNELS_FOUND_MAX).collect();
+        let channels: Vec<String> = found.take().into_iter().collect();
         if !channels.is_empty() {
             info!("LOOKUP: {topic} gets the channels {}", channels.join(", "));
         }
@@ -101,7 +103,8 @@ impl Context {
         let queries: Vec<_> = addresses
             .into_iter()
             .map(|address| {
-                glommio::spawn_local(ask_one(address, topic.to_owned(), self.timeouts, found.clone()))
+                let (room, found) = (self.room.clone(), found.clone());
+                glommio::spawn_local(ask_one(address, topic.to_owned(), self.timeouts, room, found))
             })
             .collect();
         for query in queries {
@@ -129,11 +132,22 @@ impl Context {
     }
 }
 
-async fn ask_one(address: Rc<HttpAddress>, topic: String, timeouts: QueryTimeouts, found: Found) {
-    match query::channels(&address, &topic, timeouts).await {
+async fn ask_one(
+    address: Rc<HttpAddress>,
+    topic: String,
+    timeouts: QueryTimeouts,
+    room: AnswerRoom,
+    found: Found,
+) {
+    match query::channels(&address, &topic, timeouts, &room).await {
         Ok(channels) => {
-            let usable = channels.into_iter().filter(|channel| is_usable(channel));
-            found.borrow_mut().extend(usable);
+            let mut found = found.borrow_mut();
+            for channel in channels.into_iter().filter(|channel| is_usable(channel)) {
+                if found.len() == CHANNELS_FOUND_MAX && !found.contains(&channel) {
+                    return warn!("LOOKUP: {topic} gets {CHANNELS_FOUND_MAX} channels and no more");
+                }
+                found.insert(channel);
+            }
         }
         Err(error) => warn!("LOOKUP: {} does not tell the channels of {topic} - {error}", address.authority),
     }

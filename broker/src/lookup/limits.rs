@@ -30,14 +30,21 @@ pub(super) const DISCOVERIES_COUNT_MAX: u64 = 128;
 /// Channels that one new topic gets. A peer that names more is wrong or worse, and each costs a record in the log.
 pub(super) const CHANNELS_FOUND_MAX: usize = 10_000;
 
-/// The head of an HTTP answer.
+/// The head of an HTTP answer, and what is read ahead of its body.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Lines in the head of an HTTP answer.
 pub(super) const HEADERS_COUNT_MAX: usize = 64;
 
-/// The body of an HTTP answer: 60,000 channels with the longest names.
-pub(super) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The body of an HTTP answer: [`CHANNELS_FOUND_MAX`] channels with the longest names, and half as many again.
+pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// A body up to this size, some 250 channels, is read without asking for room.
+pub(super) const BODY_BYTES_SMALL: usize = 16 * 1024;
+
+/// Bodies beyond [`BODY_BYTES_SMALL`] that are read at once, in sum. The small ones are [`PEERS_COUNT_MAX`] ×
+/// [`DISCOVERIES_COUNT_MAX`] at most.
+pub(super) const BODIES_BYTES_MAX: u64 = 16 * BODY_BYTES_MAX as u64;
 
 /// What a timeout of 0, which is none in NSQ, means here: a topic that waits for ever would help nobody.
 pub(super) const QUERY_TIMEOUT_NS_MAX: u64 = 60 * NS_PER_S;
