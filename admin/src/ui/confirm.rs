@@ -202,7 +202,6 @@ mod tests {
             (Verb::Delete, "t/"),
             (Verb::Delete, "t/a/b"),
             (Verb::Tombstone, "t"),
-            (Verb::Delete, "../x"),
         ] {
             assert_eq!(parse(verb, text), None, "{text}");
         }
