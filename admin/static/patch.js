@@ -2,7 +2,7 @@
 // focus, caret, text selection, checked rows, open details and scroll stay, and no row moves from under the pointer.
 
 // What belongs to the reader, and is never written.
-const THEIRS = new Set(["open", "checked", "value"]);
+const THEIRS = new Set(["open", "checked"]);
 // What marks of ours are on an element.
 const OURS = new Set(["here", "gone"]);
 
@@ -51,16 +51,22 @@ function node(old, next) {
   if (old.localName !== "input" && old.localName !== "select") children(old, next);
 }
 
+/** Whether an attribute is the reader's: what is typed or chosen is, what a button or a hidden field carries is not. */
+function isTheirs(element, name) {
+  if (name === "value") return ["input", "select", "textarea"].includes(element.localName) && element.type !== "hidden";
+  return THEIRS.has(name);
+}
+
 function attributes(old, next) {
   for (const { name, value } of next.attributes) {
-    if (THEIRS.has(name) || old.getAttribute(name) === value) continue;
+    if (isTheirs(old, name) || old.getAttribute(name) === value) continue;
     if (name === "class") {
       const kept = [...old.classList].filter((word) => OURS.has(word) && word !== "gone");
       old.setAttribute(name, [value, ...kept].join(" "));
     } else old.setAttribute(name, value);
   }
   for (const { name } of [...old.attributes]) {
-    if (!next.hasAttribute(name) && !THEIRS.has(name) && !(name === "class" && old.classList.contains("here"))) old.removeAttribute(name);
+    if (!next.hasAttribute(name) && !isTheirs(old, name) && !(name === "class" && old.classList.contains("here"))) old.removeAttribute(name);
   }
 }
 

@@ -25,7 +25,7 @@ use crate::upstream::gather;
 /// Objects that are acted on at the same time.
 const PARALLEL: usize = 4;
 /// How long a form waits for a tick that shows what it did, milliseconds.
-const SHOWN_MS_MAX: u64 = 1_500;
+const SHOWN_MS_MAX: u64 = 3_000;
 /// How often it looks.
 const LOOK_MS: u64 = 20;
 

@@ -75,7 +75,7 @@ pub fn page(context: &Context<'_>, topic: &str, name: &str, live: Live<'_>) -> P
     let stats = live.and_then(Result::ok);
     let body = html! {
         (trail(context, topic, Some(name)))
-        div.head {
+        div.head data-live="" {
             h1 { (channel.name) (badges(channel)) }
             (actions::buttons(context, &object, channel.figures.paused, &path))
         }

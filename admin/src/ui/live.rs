@@ -39,7 +39,8 @@ pub async fn ask(app: &App, snapshot: &Snapshot, topic: &str, channel: Option<&s
     let question = Question {
         topic: Some(topic.to_owned()),
         channel: channel.map(str::to_owned),
-        clients: channel.is_some(),
+        // Without consumers nsqd does not tell its producers either.
+        clients: true,
     };
     let answers = gather(nodes, move |node| {
         let (nsqd, question) = (cluster.nsqd(&node.address), question.clone());

@@ -97,7 +97,7 @@ pub fn page(context: &Context<'_>, address: &str) -> Page {
     let path = links.node(address);
     let body = html! {
         (trail(context))
-        div.head { h1 { (number::foreign(address)) @if !node.hostname.is_empty() { " " span.muted { (number::foreign(&node.hostname)) } } } }
+        div.head data-live="" { h1 { (number::foreign(address)) @if !node.hostname.is_empty() { " " span.muted { (number::foreign(&node.hostname)) } } } }
         div data-live="" {
             (finding::sentences(context, &Subject::Node(address.to_owned())))
             (can_go(node))

@@ -66,7 +66,7 @@ pub fn page(context: &Context<'_>, name: &str, live: Option<&TopicStats>, produc
     let path = links.topic(name);
     let body = html! {
         (trail(context, name, None))
-        div.head {
+        div.head data-live="" {
             h1 { (topic.name) (badges(context, topic)) }
             (actions::buttons(context, &topic.name, topic.figures.paused, &path))
         }
