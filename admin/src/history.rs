@@ -223,9 +223,14 @@ impl History {
     }
 
     /// A tick begins. `slot` is the wall clock divided by the interval: where it has gone on by more than one, ticks were
-    /// missed and leave gaps; where it was set back, this tick is simply the next.
+    /// missed and leave gaps; where it is the same, a poll out of turn replaces what the last one wrote; where it was set
+    /// back, this tick is simply the next.
     pub fn begin(&mut self, slot: u64) {
-        let steps = self.slot.map_or(1, |before| slot.saturating_sub(before).clamp(1, FORGET_TICKS + 1));
+        let steps = match self.slot {
+            Some(before) if before == slot => 0,
+            Some(before) => slot.saturating_sub(before).clamp(1, FORGET_TICKS + 1),
+            None => 1,
+        };
         self.slot = Some(slot);
         for _ in 0..steps {
             self.tick += 1;

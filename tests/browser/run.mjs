@@ -20,7 +20,7 @@ for (let args = process.argv.slice(2); args.length; ) {
   else if (word === "--shots") options.shots = resolve(args.shift());
   else options.words.push(word);
 }
-const TEST_MS = 120_000;
+const TEST_MS = 180_000;
 
 if (options.shots) {
   const { shots } = await import("./shots.mjs");

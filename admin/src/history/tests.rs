@@ -145,6 +145,17 @@ fn missed_ticks_are_gaps_and_a_clock_set_back_is_not() {
 }
 
 #[test]
+fn a_poll_out_of_turn_takes_no_place_of_its_own() {
+    let mut feed = Feed::new();
+    feed.tick(&[("a:1", 1, 0, 1)]);
+    feed.tick(&[("a:1", 1, 0, 2)]);
+    feed.slot -= 1;
+    feed.tick(&[("a:1", 1, 0, 3)]);
+    assert_eq!(feed.history.tick(), 2);
+    assert_eq!(feed.depths(2), [1.0, 3.0]);
+}
+
+#[test]
 fn a_new_channel_of_a_known_node_is_counted_from_nothing() {
     let mut feed = Feed::new();
     feed.slot += 1;

@@ -231,10 +231,11 @@ impl Memory {
         }
     }
 
-    /// The nodes to ask now: name and address.
-    pub(super) fn due(&self, now: Moment) -> Vec<(Name, String)> {
-        let due =
-            |node: &Node| node.state.vanished_since_ms.is_none() && node.rests_until_ms <= now.monotonic_ms;
+    /// The nodes to ask now: name and address. `all` are asked where somebody wants to see what was just done, whether
+    /// they rest or not.
+    pub(super) fn due(&self, now: Moment, all: bool) -> Vec<(Name, String)> {
+        let rests = |node: &Node| !all && node.rests_until_ms > now.monotonic_ms;
+        let due = |node: &Node| node.state.vanished_since_ms.is_none() && !rests(node);
         self.nodes
             .iter()
             .filter(|(_, node)| due(node))

@@ -74,7 +74,7 @@ impl Poller {
         Self { app, memory: Memory::default(), tick: 0, nodes_asked_ms: None, topics_asked_ms: None }
     }
 
-    /// One tick; `all` asks the nsqlookupds too, whether it is their time or not.
+    /// One tick; `all` asks everybody, whether it is their time or not.
     async fn tick(&mut self, all: bool) {
         let started = Instant::now();
         let now = Moment { unix_ms: now_ms(), monotonic_ms: monotonic_ms() };
@@ -85,7 +85,7 @@ impl Poller {
         } else {
             self.ask_lookupds(&lookupds, all, now).await;
         }
-        self.ask_nodes(is_direct, now).await;
+        self.ask_nodes(is_direct, all, now).await;
         self.tick += 1;
         let mut snapshot = self.memory.snapshot(self.tick, now, self.interval_ms());
         let took = started.elapsed();
@@ -177,8 +177,8 @@ impl Poller {
     }
 
     /// Asks every node that is due, some at a time, and folds each answer in before the next is looked at.
-    async fn ask_nodes(&mut self, is_direct: bool, now: Moment) {
-        let mut waiting = self.memory.due(now).into_iter();
+    async fn ask_nodes(&mut self, is_direct: bool, all: bool, now: Moment) {
+        let mut waiting = self.memory.due(now, all).into_iter();
         let mut running = JoinSet::new();
         loop {
             while running.len() < POLL_PARALLEL_MAX

@@ -105,7 +105,7 @@ fn a_node_that_nobody_lists_any_more_stays_for_an_hour() {
     assert_eq!((node.vanished_since_ms, node.counted, node.stake()), (Some(moment(2).unix_ms), false, 6));
     assert!(snapshot.topic("t").is_none());
     assert_eq!(snapshot.coverage(), (1, 1));
-    assert_eq!(memory.due(moment(2)).len(), 1);
+    assert_eq!(memory.due(moment(2), false).len(), 1);
     listed(&mut memory, 2 + 359, vec![producer("a", &[])]);
     assert_eq!(memory.nodes.len(), 2);
     listed(&mut memory, 2 + 360, vec![producer("a", &[])]);
@@ -151,10 +151,11 @@ fn a_slow_node_is_left_in_peace() {
     let name: Name = "a:4151".into();
     let answer = figures::read(stats(1).as_bytes(), &mut memory.names).map(|figures| (figures, None));
     memory.node_answered(&name, answer, Duration::from_secs(3), moment(1));
-    assert!(memory.due(moment(3)).is_empty());
+    assert!(memory.due(moment(3), false).is_empty());
+    assert_eq!(memory.due(moment(3), true).len(), 1, "somebody wants to see what was just done");
     let snapshot = memory.snapshot(3, moment(3), 10_000);
     assert!(snapshot.node("a:4151").unwrap().counted);
-    assert_eq!(memory.due(moment(4)).len(), 1);
+    assert_eq!(memory.due(moment(4), false).len(), 1);
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn in_direct_mode_a_node_has_the_name_that_it_gives_itself() {
     // Two names for one nsqd: the second keeps that of the option.
     let names: Vec<&str> = memory.nodes.keys().map(|name| &**name).collect();
     assert_eq!(names, ["127.0.0.1:5151", "one:4151"]);
-    assert_eq!(memory.due(moment(1)).len(), 2);
+    assert_eq!(memory.due(moment(1), false).len(), 2);
     memory.set_nsqds(&configured[..1]);
     assert_eq!(memory.nodes.len(), 1);
 }
