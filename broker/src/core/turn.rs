@@ -93,6 +93,7 @@ impl<T: Transport> Core<T> {
         self.engine.mesh.awake();
         self.engine.take_messages(MESSAGES_PER_TURN_MAX);
         self.engine.set_now(self.transport.now());
+        self.engine.release_last_turn();
         let more_events = self.take_events();
         self.engine.run_messages();
         self.read_inbox();
@@ -201,7 +202,6 @@ impl<T: Transport> Core<T> {
 impl Engine {
     /// Everything that this turn's events have led to, up to the sends.
     fn end_turn(&mut self) {
-        self.release_last_turn();
         self.run_outputs();
         self.run_delayed();
         self.release_waiting();

@@ -72,7 +72,11 @@ fn a_turn_carries_out_its_share_of_one_clients_commands() {
     world.send(other, b"  V2");
     world.arrive(client, &b"NOP\n".repeat(200_000));
     world.arrive(other, &publish("t", b"x"));
-    let mut turns = 0;
+    world.turn(0);
+    assert_eq!(world.stage(client), Some(Stage::Held(Why::Turn)));
+    let share = world.engine(0).connections.iter().map(|(_, connection)| connection.share.1).max();
+    assert!(share <= Some(INPUT_BYTES_PER_TURN + 4), "{share:?} bytes of commands in one turn");
+    let mut turns = 1;
     while world.frames(other).is_empty() {
         world.kernels[0].borrow_mut().run();
         world.turn(0);

@@ -43,6 +43,8 @@ pub(crate) struct Kernel {
     pub(crate) events: VecDeque<Event>,
     pub(crate) deadline: Option<u64>,
     pub(crate) rung: Vec<usize>,
+    /// What the core has told the kernel to do, in number.
+    pub(crate) calls: u64,
     disk: Arc<dyn Disk>,
     io: VecDeque<(u64, Io)>,
     chunks: BTreeMap<u16, Vec<u8>>,
@@ -64,6 +66,7 @@ impl Kernel {
             events: VecDeque::new(),
             deadline: None,
             rung: Vec::new(),
+            calls: 0,
             disk,
             io: VecDeque::new(),
             chunks: BTreeMap::new(),
@@ -190,6 +193,7 @@ impl Transport for FakeTransport {
 
     fn attach(&mut self, socket: Socket) -> Slot {
         let mut kernel = self.0.borrow_mut();
+        kernel.calls += 1;
         let index = kernel.free.pop().unwrap_or(kernel.generations.len() as u32);
         let generation = kernel.generations.entry(index).and_modify(|g| *g += 1).or_insert(1);
         let slot = Slot { index, generation: *generation };
@@ -211,6 +215,7 @@ impl Transport for FakeTransport {
 
     fn send(&mut self, slot: Slot, bytes: Vec<u8>) {
         let mut kernel = self.0.borrow_mut();
+        kernel.calls += 1;
         let Some(peer) = kernel.open(slot) else { return };
         assert!(peer.under_way.is_none(), "one send at a time");
         assert!(peer.detaching.is_none(), "nothing is sent behind a detach");
@@ -231,6 +236,7 @@ impl Transport for FakeTransport {
 
     fn close(&mut self, slot: Slot, how: Close) {
         let mut kernel = self.0.borrow_mut();
+        kernel.calls += 1;
         if let Some(peer) = kernel.peers.get_mut(&slot).filter(|peer| !peer.gone) {
             peer.closes.push(how);
             peer.detaching = None;
@@ -265,7 +271,9 @@ impl Transport for FakeTransport {
     }
 
     fn submit(&mut self, tag: u64, io: Io) {
-        self.0.borrow_mut().io.push_back((tag, io));
+        let mut kernel = self.0.borrow_mut();
+        kernel.calls += 1;
+        kernel.io.push_back((tag, io));
     }
 
     fn set_deadline(&mut self, at: Option<u64>) {

@@ -103,18 +103,33 @@ impl World {
         next
     }
 
-    /// Turns of all cores and their kernels until nothing moves.
+    /// Turns of all cores and their kernels until nothing moves. A core that would sleep gets a turn too, and must have
+    /// nothing to do in it: nobody would have woken it.
     fn settle(&mut self) {
+        let mut awake = vec![true; self.cores.len()];
         let mut quiet = 0;
         for _ in 0..10_000 {
-            let mut moved = false;
+            quiet += 1;
             for core in 0..self.cores.len() {
                 self.kernels[core].borrow_mut().run();
-                moved |= !self.kernels[core].borrow().events.is_empty();
-                moved |= matches!(self.turn(core), Next::Wait(Wait::No | Wait::Brief));
-                moved |= !std::mem::take(&mut self.kernels[core].borrow_mut().rung).is_empty();
+                let (calls, asked) = {
+                    let kernel = self.kernels[core].borrow();
+                    let due = kernel.deadline.is_some_and(|at| at <= self.now.mono_ns);
+                    (kernel.calls, awake[core] || due || !kernel.events.is_empty())
+                };
+                let next = self.turn(core);
+                assert!(
+                    asked || self.kernels[core].borrow().calls == calls,
+                    "work was left in a core that sleeps"
+                );
+                awake[core] = matches!(next, Next::Wait(Wait::No | Wait::Brief));
+                for peer in std::mem::take(&mut self.kernels[core].borrow_mut().rung) {
+                    awake[peer] = true;
+                }
+                if asked || awake[core] {
+                    quiet = 0;
+                }
             }
-            quiet = if moved { 0 } else { quiet + 1 };
             if quiet == 2 {
                 return;
             }

@@ -106,8 +106,14 @@ fn a_subscriber_that_leaves_while_its_channel_is_made_is_no_consumer() {
     world.arrive(client, format!("SUB {topic} {channel}\n").as_bytes());
     world.turn(0);
     assert!(matches!(world.stage(client), Some(Stage::Held(_))));
+    // The topic's core makes the channel, this one hears of it, that one says so: and then it leaves.
+    for core in [1, 0, 1] {
+        world.turn(core);
+        assert!(matches!(world.stage(client), Some(Stage::Held(_))));
+    }
     world.event(0, Event::Failed { slot: client.slot, errno: 104 });
     world.turn(0);
+    assert!(matches!(world.stage(client), Some(Stage::Closing(_))));
     world.settle();
     let consumers: usize = (0..2)
         .flat_map(|core| world.engine(core).queue.channel_stats(None, None, true))
