@@ -161,6 +161,13 @@ impl Mix {
         mix.w_stop = weight(30, 3);
         mix.w_die = weight(20, 3);
         mix.w_wall = weight(20, 2);
+        mix.w_capacity = weight(15, 3);
+        mix.f_write = weight(15, 20);
+        mix.f_sync = weight(15, 40);
+        mix.f_read = weight(25, 200);
+        mix.f_open = weight(15, 100);
+        mix.f_create = weight(15, 200);
+        mix.f_name = weight(15, 60);
         mix.f_reset = weight(30, 20);
         mix.regroup = weight(50, 1);
         mix

@@ -198,7 +198,9 @@ impl NodeCore {
     pub fn turn(&mut self, now_ns: u64) {
         let Some(core) = &mut self.core else { return };
         let caused = core.transport().has_cause() || !self.inbox.borrow().is_empty();
-        self.idle_turns = if caused { 0 } else { self.idle_turns + 1 };
+        // A full ring is looked at again and again.
+        let brief = self.next == Next::Wait(Wait::Brief);
+        self.idle_turns = if caused || brief { 0 } else { self.idle_turns + 1 };
         core.transport().begin_turn();
         self.next = core.turn();
         core.transport().end_turn();

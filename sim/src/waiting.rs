@@ -20,6 +20,7 @@ pub const WAITING: &[Waiting] = &[
         text: "_FAILED",
         reason: "core M3: a log that is busy refuses publishes; the connection's holds and the log's admission mend it",
     },
+    Waiting { check: "ack6", text: "Refused", reason: "core M3, by HTTP" },
     Waiting {
         check: "ack1",
         text: "Message(Delivery",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use nsq_wal::Disk;
+use nsq_wal::{Disk, WalError};
 use nsqd::mesh::handle::Pending;
 use nsqd::mesh::request::{Request, Response, StatsFilter};
 use nsqd::transport::Transport;
@@ -370,6 +370,8 @@ impl World {
         };
         let mut interruptions =
             if !first && self.life_draws.percent(30) { self.life_draws.within(1, 2) } else { 0 };
+        let was_active = self.files.is_active();
+        self.files.set_starting(true);
         loop {
             self.files.begin_life();
             if interruptions > 0 {
@@ -391,9 +393,16 @@ impl World {
                     self.files.disk.kill();
                 }
                 Ok(_) => unreachable!("invariant: a living process has started"),
+                // The disk refuses what it is asked; the supervisor tries again, and in the end it works.
+                Err(WalError::Io { .. } | WalError::ShortWrite { .. }) if self.files.is_active() => {
+                    self.files.disk.kill();
+                    self.files.set_active(false);
+                }
                 Err(error) => fail!("start", "refused to start after a {:?}: {error}", end.how),
             }
         }
+        self.files.set_active(was_active);
+        self.files.set_starting(false);
         self.note(Entry::NO_CORE, "life", [u64::from(self.book.borrow().life), cores, 0]);
     }
 

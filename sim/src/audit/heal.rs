@@ -14,6 +14,9 @@ use crate::world::World;
 /// How long everything may take: the longest timeout of a message, the longest delay, and some more.
 const HEAL_NS_MAX: u64 = 120_000_000_000;
 
+/// Time for what is under way when the faults stop.
+const SETTLE_NS: u64 = 7_000_000_000;
+
 /// How often it is looked whether everything is drained.
 const LOOK_NS: u64 = 500_000_000;
 
@@ -35,6 +38,9 @@ pub fn heal(world: &mut World) {
             Step { number: u64::MAX - 1, who: Who::Client(client), verb: Verb::Close, operands: [0; 4] };
         world.step(&step);
     }
+    // What is under way may still make a topic or a channel.
+    let settled = world.clock.ns() + SETTLE_NS;
+    while world.clock.ns() < settled && world.choose() {}
     unpause(world);
     let channels: Vec<(u64, u64)> = {
         let book = world.book.borrow();
@@ -133,8 +139,12 @@ fn missing(world: &World) -> Option<String> {
 }
 
 fn what_is_left(world: &World) -> String {
+    let book = world.book.borrow();
+    let known: Vec<_> = book.queue.channels.iter().map(|(key, c)| (key, &c.topic, &c.name, c.core)).collect();
+    let known = format!("{known:?}");
+    drop(book);
     format!(
-        "{} requests are not answered, counts are {:?}, {:?}",
+        "{} requests are not answered, the book knows {known}, counts are {:?}, {:?}",
         world.asked_count(),
         world.channel_counts(),
         missing(world)

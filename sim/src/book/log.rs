@@ -112,6 +112,13 @@ impl LogBook {
             })?;
             return Some(*number);
         };
+        // A write of which nothing was done goes again.
+        if let Some(known) = book.frames.get(&seen.frame_seq)
+            && known.place == (seen.segment_seq, seen.offset)
+            && known.bytes.as_slice() == bytes.as_slice()
+        {
+            return Some(seen.frame_seq);
+        }
         let mut message_count = 0;
         for fact in &seen.facts {
             let Fact::Publish(fields, range) = fact else { continue };
