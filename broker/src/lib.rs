@@ -18,6 +18,17 @@
 
 #![deny(unsafe_code)]
 
+/// Whether this fault is planted: only ever in the simulation.
+macro_rules! planted {
+    ($fault:ident) => {{
+        #[cfg(feature = "sim")]
+        let planted = nsq_planted::is_on(nsq_planted::Fault::$fault);
+        #[cfg(not(feature = "sim"))]
+        let planted = false;
+        planted
+    }};
+}
+
 #[cfg(all(feature = "sim", not(debug_assertions)))]
 compile_error!("the simulation's parts do not belong into a release build: name the packages, `-p nsqd`");
 

@@ -32,6 +32,17 @@
 
 #![forbid(unsafe_code)]
 
+/// Whether this fault is planted: only ever in the simulation.
+macro_rules! planted {
+    ($fault:ident) => {{
+        #[cfg(feature = "planted")]
+        let planted = nsq_planted::is_on(nsq_planted::Fault::$fault);
+        #[cfg(not(feature = "planted"))]
+        let planted = false;
+        planted
+    }};
+}
+
 pub mod batch;
 mod channel;
 mod channel_side;

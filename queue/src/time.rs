@@ -66,7 +66,7 @@ impl<T> Wheel<T> {
 
     /// Puts in a timer for the moment `due_ns`, or for at once if that is past.
     pub(crate) fn insert(&mut self, due_ns: u64, payload: T) -> TimerKey {
-        let when = due_ns.div_ceil(TICK_NS);
+        let when = due_ns.div_ceil(TICK_NS) - u64::from(planted!(TimerEarly));
         let key = self.nodes.insert(Node { previous: NONE, next: NONE, when, level: 0, slot: 0, payload });
         self.link(key);
         key

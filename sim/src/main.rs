@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nsq_planted::Fault;
 use nsq_sim::plan::Plan;
-use nsq_sim::planted::{EXPECTED, find};
+use nsq_sim::planted::{EXPECTED, Expected, find};
 use nsq_sim::run::{Outcome, run};
 use nsq_sim::shrink::shrink;
 use nsq_sim::waiting;
@@ -18,7 +18,7 @@ const USAGE: &str = "\
 usage: nsq-sim run [--seeds N] [--steps N] [--first SEED] [--jobs N] [--minutes N] [--keep DIR] [--fault NAME]
        nsq-sim replay SEED|FILE [--steps N] [--trace] [--fault NAME]
        nsq-sim shrink SEED|FILE [--steps N] [--fault NAME]
-       nsq-sim planted [NAME] [--steps N]
+       nsq-sim planted [NAME] [--steps N] [--within N]
        nsq-sim reach [--seeds N] [--steps N]";
 
 #[derive(Debug)]
@@ -30,6 +30,7 @@ struct Options {
     minutes: u64,
     keep: Option<PathBuf>,
     fault: Option<Fault>,
+    within: u64,
     trace: bool,
     what: Option<String>,
 }
@@ -45,6 +46,7 @@ impl Options {
             minutes: 0,
             keep: None,
             fault: None,
+            within: u64::MAX,
             trace: false,
             what: None,
         };
@@ -60,6 +62,7 @@ impl Options {
                 "--minutes" => options.minutes = number(value()?)?,
                 "--keep" => options.keep = Some(value()?.into()),
                 "--fault" => options.fault = Some(fault(&value()?)?),
+                "--within" => options.within = number(value()?)?,
                 "--trace" => options.trace = true,
                 _ if argument.starts_with("--") => return Err(format!("{argument} is no option")),
                 _ => options.what = Some(argument),
@@ -226,7 +229,10 @@ fn shrink_plan(options: &Options) -> Result<bool, String> {
 fn planted(options: &Options) -> Result<bool, String> {
     let only = options.what.as_deref().map(fault).transpose()?;
     let mut all_seen = true;
-    for expected in EXPECTED.iter().filter(|expected| only.is_none_or(|only| only == expected.fault)) {
+    let wanted = |expected: &&Expected| {
+        only.is_none_or(|only| only == expected.fault) && expected.within <= options.within
+    };
+    for expected in EXPECTED.iter().filter(wanted) {
         let name = expected.fault.name();
         match find(expected, options.steps) {
             Some((seed, failure)) => println!("{name}: seen by {} in seed {seed}", failure.check),

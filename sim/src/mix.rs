@@ -58,6 +58,8 @@ mix! {
     message_bytes = 1_048_576,
     /// `--max-connections`, 0 for as many as there are clients.
     connections = 0,
+    /// Bodies are large: several frames are under way at once.
+    large = 0,
     /// Room of a socket buffer, bytes.
     socket_bytes = 65_536,
     /// Receive buffers of a core.
@@ -143,8 +145,14 @@ impl Mix {
             disk_us: *d.pick(&[0, 200, 200, 5_000]),
             policy: d.weighted(&[60, 25, 15]).unwrap_or(0) as u64,
             lazy: *d.pick(&[0, 10, 50]),
+            large: u64::from(d.percent(8)),
             ..Mix::default()
         };
+        if mix.large == 1 {
+            mix.segment_kib = 4_096;
+            mix.socket_bytes = 1 << 20;
+            mix.message_bytes = 1_048_576;
+        }
         let mut weight = |often: u64, max: u64| if d.percent(often) { 1 + d.below(max) } else { 0 };
         mix.w_publish = weight(90, 16);
         mix.w_consume = weight(90, 16);
@@ -164,7 +172,7 @@ impl Mix {
         mix.w_capacity = weight(15, 3);
         mix.f_write = weight(15, 20);
         mix.f_sync = weight(15, 40);
-        mix.f_read = weight(25, 200);
+        mix.f_read = weight(25, 500);
         mix.f_open = weight(15, 100);
         mix.f_create = weight(15, 200);
         mix.f_name = weight(15, 60);

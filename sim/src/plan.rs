@@ -278,6 +278,9 @@ fn nearest(client: u64, clients: u64, wanted: u64) -> u64 {
 }
 
 fn body_size(d: &mut Draws, mix: &Mix) -> u64 {
+    if mix.large == 1 {
+        return d.within(50_000, 300_000);
+    }
     match d.weighted(&[90, 5, 1, 1]).unwrap_or(0) {
         0 => d.within(16, 600),
         1 => d.within(600, 30_000).min(mix.message_bytes),

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use nsq_wal::{Disk, WalError};
+use nsqd::core::Next;
 use nsqd::mesh::handle::Pending;
 use nsqd::mesh::request::{Request, Response, StatsFilter};
 use nsqd::transport::Transport;
@@ -342,7 +343,7 @@ impl World {
         {
             let mut book = self.book.borrow_mut();
             book.wire.end_life();
-            book.queue.end_life();
+            book.queue.end_life(end.how == How::Clean);
         }
         self.start(end);
     }
@@ -545,6 +546,16 @@ impl World {
             transport.check();
         }
         let failed = node.has_failed();
+        let unhealthy =
+            node.cores.iter().filter_map(|core| core.engine()).any(|engine| engine.is_unhealthy());
+        let all_live = node.cores.iter().all(|core| core.next != Next::Stopped);
+        if all_live && unhealthy != node.process.health_error().is_some() {
+            fail!(
+                "stat3",
+                "some shard is full or failed: {unhealthy}; health: {:?}",
+                node.process.health_error()
+            );
+        }
         self.submit_io();
         self.close_tickets();
         self.answers();

@@ -25,6 +25,17 @@
 
 #![deny(unsafe_code)]
 
+/// Whether this fault is planted: only ever in the simulation.
+macro_rules! planted {
+    ($fault:ident) => {{
+        #[cfg(feature = "planted")]
+        let planted = nsq_planted::is_on(nsq_planted::Fault::$fault);
+        #[cfg(not(feature = "planted"))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod data_dir;
 pub mod disk;
 mod error;

@@ -220,6 +220,12 @@ impl Engine {
         self.logs.last_frames()
     }
 
+    /// Whether the log of some shard of this core is full or has failed.
+    #[cfg(feature = "sim")]
+    pub fn is_unhealthy(&self) -> bool {
+        self.logs.shards.iter().any(|shard| shard.full || shard.failed)
+    }
+
     /// What the channels of this core say of themselves.
     #[cfg(feature = "sim")]
     pub fn channel_stats(&self) -> Vec<nsq_queue::ChannelStats> {

@@ -31,7 +31,9 @@ impl Engine {
         }
         let Some(mut connection) = self.forget(slot) else { return };
         let (Stage::Detaching { to }, Act::HandOver) = (stage, act) else { return };
-        connection.input.keep(pending);
+        if !planted!(PendingForgotten) {
+            connection.input.keep(pending);
+        }
         connection.settled = true;
         connection.dirty = false;
         connection.input.reading = true;

@@ -67,6 +67,10 @@ impl Engine {
             // Nothing that was sent behind it is carried out, though earlier answers may still be owed.
             self.happen(slot, connection, Event::LastCommand);
         }
+        if planted!(OkAtPublish) {
+            let Connection { replies, output, .. } = connection;
+            output.answer(|out| replies.complete(reply, crate::client::replies::Answer::Ok, out));
+        }
         self.hold_publisher(slot, connection);
     }
 

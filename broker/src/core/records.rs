@@ -33,7 +33,13 @@ pub(super) fn to_record(topic: TopicId, record: QueueRecord) -> Record {
         QueueRecord::ChannelEmptied { channel, up_to } => {
             Record::ChannelEmptied { topic, channel: id(channel), up_to }
         }
-        QueueRecord::Finish { channel, ranges } => Record::Finish { topic, channel: id(channel), ranges },
+        QueueRecord::Finish { channel, mut ranges } => {
+            if planted!(FinishTooLong) {
+                ranges.iter_mut().for_each(|range| range.1 += 1);
+            }
+            let elsewhere = u32::from(planted!(FinishElsewhere));
+            Record::Finish { topic, channel: nsq_wal::ChannelId(channel.0 ^ elsewhere), ranges }
+        }
         QueueRecord::Requeue { channel, seq, attempts, due_at_ns } => {
             Record::Requeue { topic, channel: id(channel), seq, attempts, due_at_ns }
         }

@@ -44,7 +44,9 @@ impl Engine {
                 self.phase = Phase::Draining { until: now + STOP_NS_MAX };
                 self.tell_all(Event::Stop);
                 self.turn_again = true;
-                self.queue.handle(self.now, Input::Stop);
+                if !planted!(StopForgetsAttempts) {
+                    self.queue.handle(self.now, Input::Stop);
+                }
                 return true;
             }
             Phase::Draining { until } => {

@@ -105,7 +105,9 @@ impl<M> MeshEnd<M> {
         let peer = &mut self.peers[to];
         match &mut peer.rings {
             Some((producer, _)) if peer.overflow.is_empty() => {
-                if let Err(PushError::Full(item)) = producer.push(item) {
+                if let Err(PushError::Full(item)) = producer.push(item)
+                    && !planted!(FullRingDrops)
+                {
                     peer.overflow.push_back(item);
                 }
                 peer.touched = true;
@@ -120,7 +122,7 @@ impl<M> MeshEnd<M> {
         self.to_ring.clear();
         for (to, peer) in self.peers.iter_mut().enumerate() {
             peer.drain_overflow();
-            if std::mem::take(&mut peer.touched) && self.sleeping[to].claim() {
+            if std::mem::take(&mut peer.touched) && self.sleeping[to].claim() && !planted!(SleeperNotRung) {
                 self.to_ring.push(to);
             }
         }

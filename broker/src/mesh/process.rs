@@ -116,6 +116,7 @@ impl Process {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
             Some(error) => drop(health.insert(shard, error)),
+            None if planted!(HealthOfAnother) => health.clear(),
             None => drop(health.remove(&shard)),
         }
         self.unhealthy.store(!health.is_empty(), Ordering::Release);

@@ -183,6 +183,9 @@ impl<K: Sockets> Table<K> {
                     if let Some(place) = self.slots.get_mut(slot) {
                         *place = Place::Closed;
                     }
+                    if planted!(SlotReused) {
+                        self.slots.remove(slot);
+                    }
                     self.events.push_back(Queued::Closed(slot));
                     return;
                 }

@@ -107,6 +107,7 @@ impl ChannelSide {
         out: &mut Outbox,
     ) -> Result<(), Cause> {
         let InFlight { channel: index, seq, attempts, .. } = self.take_in_flight(id, raw)?;
+        let attempts = if planted!(AttemptsForgotten) { 0 } else { attempts };
         let channel = &mut self.channels[index];
         channel.requeue_count += 1;
         let mut due_at_ns = 0;

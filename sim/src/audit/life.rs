@@ -118,6 +118,7 @@ pub fn recovered(book: &mut Book, data: &DataDir, log: &OpenLog, end: &End) {
 /// ack3: what had its OK and is not in the frames that came back.
 fn lose_messages(book: &mut Book, shard: u16, last: u64, end: &End) {
     let durability = book.mix.durability;
+    let sync_ns = 2 * book.mix.sync_ms * 1_000_000;
     let gone: Vec<u64> = book
         .log
         .messages
@@ -128,10 +129,11 @@ fn lose_messages(book: &mut Book, shard: u16, last: u64, end: &End) {
     for number in gone {
         let place = book.log.messages.remove(&number);
         let Some(message) = book.wire.messages.get_mut(&number) else { continue };
-        if let Status::Ok(_) = message.status {
+        if let Status::Ok(at_ns) = message.status {
             let promised = match (durability, end.how) {
                 (_, How::Clean) | (0, _) | (1, How::Kill) => true,
-                (1 | 2, How::Cut) | (2, How::Kill) => false,
+                // On its way to the disk within the interval, and then there after one operation.
+                (1, _) => at_ns + sync_ns + 2 * FINISH_LAZY_NS + end.slack_ns < end.at_ns,
                 _ => false,
             };
             if promised {

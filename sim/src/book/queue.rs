@@ -43,6 +43,8 @@ pub enum State {
     Done(u64),
     /// It belonged to an earlier life: how often it was delivered is known up to this.
     Restored,
+    /// It belonged to an earlier life that stopped cleanly: how often it was delivered is known.
+    Counted,
 }
 
 /// A message of a channel.
@@ -111,16 +113,19 @@ pub struct QueueBook {
 
 impl QueueBook {
     /// A life has ended.
-    pub fn end_life(&mut self) {
+    pub fn end_life(&mut self, clean: bool) {
         self.consumers.clear();
         self.homes.clear();
         self.channels.retain(|_, channel| !channel.is_ephemeral());
         self.topics.retain(|_, name| !name.ends_with("#ephemeral"));
         for channel in self.channels.values_mut() {
             for entry in channel.entries.values_mut() {
-                if !matches!(entry.state, State::Done(_)) {
-                    entry.state = State::Restored;
-                }
+                entry.state = match entry.state {
+                    State::Done(at) => State::Done(at),
+                    State::Restored => State::Restored,
+                    _ if clean => State::Counted,
+                    _ => State::Restored,
+                };
             }
         }
     }
@@ -241,7 +246,7 @@ impl QueueBook {
         channel.emptied_ns = now_ns;
         for entry in channel.entries.values_mut() {
             // What an earlier life has delivered may wait in the topic again.
-            if entry.state != State::Restored {
+            if !matches!(entry.state, State::Restored | State::Counted) {
                 entry.state = State::Done(now_ns);
             }
         }
@@ -496,6 +501,15 @@ impl QueueBook {
                 )
             }
             None | Some(Entry { state: State::Restored, .. }) => {}
+            Some(Entry { state: State::Counted, attempts: before })
+                if attempts != before.saturating_add(1) =>
+            {
+                fail!(
+                    "del6",
+                    "{:x} was dealt as attempt {attempts} behind {before} of earlier lives",
+                    message.id
+                )
+            }
             Some(Entry { state, attempts: before }) => {
                 match state {
                     State::Done(at) => fail!("del5", "{:x} was dealt, and was finished at {at}", message.id),

@@ -157,6 +157,7 @@ impl Log {
         // In `Sync` every frame is data-synchronous, the marker too: were it not, and were it lost, the next
         // frame would stand behind a hole and look like one that overtook.
         let dsync = self.options.durability == Durability::Sync || body.kind == Kind::Close;
+        let dsync = dsync && !planted!(WriteNotSynchronous);
         let tag = self.tag(Purpose::Frame(frame_seq));
         self.io.push_back(Io::Write { tag, file, offset, buf: slice.clone(), dsync });
         self.stats.frame_count += 1;
@@ -189,6 +190,7 @@ impl Log {
                 Applied::Plain => {}
                 Applied::Freed => freed = true,
                 Applied::Reserved(until) => self.reservations.push_back((frame_seq, until)),
+                Applied::Retired(segment) if planted!(RecycledTooEarly) => self.recycle(segment),
                 Applied::Retired(segment) => self.retiring.push_back((frame_seq, segment)),
             }
         }
@@ -226,6 +228,9 @@ impl Log {
             }
         };
         flight.done_bytes += count;
+        if planted!(ShortWriteComplete) {
+            flight.done_bytes = flight.slice.len();
+        }
         if flight.done_bytes < flight.slice.len() {
             if flight.resubmitted {
                 return self.poison(WalError::ShortWrite { path, offset });
@@ -233,6 +238,10 @@ impl Log {
             return self.resubmit(index as usize);
         }
         flight.completed = true;
+        if planted!(ReleaseOutOfOrder) {
+            self.in_flight.iter_mut().for_each(|flight| flight.completed = true);
+        }
+        let Some(flight) = self.in_flight.get_mut(index as usize) else { return };
         let took_ns = self.now_ns.saturating_sub(flight.placed_at_ns);
         self.stats.commit_count += 1;
         self.stats.commit_ns_sum += took_ns;

@@ -163,7 +163,8 @@ impl Log {
         }
         let recovered = recovery::recover(&*disk, dir, options.shard, options.recover)?;
         let next_frame_seq = recovered.next_frame_seq;
-        let next_id = recovered.state.next_id.max(recovered.state.id_reserved_until).max(1);
+        let reserved = if planted!(ReservationIgnored) { 0 } else { recovered.state.id_reserved_until };
+        let next_id = recovered.state.next_id.max(reserved).max(1);
         let mut log = Log {
             seed: dir.seed(),
             uuid: *dir.uuid(),

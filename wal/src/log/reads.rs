@@ -294,7 +294,13 @@ impl Log {
             Some(pieces) if pieces.is_done() => {
                 // With holes in it, it proves nothing about what is missing.
                 let found = self.find(&job, &pieces.whole.freeze());
-                self.answer(&job, found.batches, Vec::new());
+                let mut lost = Vec::new();
+                if planted!(ReadErrorLoses) {
+                    let missing = gaps(&found.batches, job.wanted.clone());
+                    let seqs = missing.into_iter().flat_map(|(from, to)| from..to);
+                    lost.extend(seqs.map(|seq| Suspect { seq, id: 0, offset: job.offset }));
+                }
+                self.answer(&job, found.batches, lost);
             }
             pieces => {
                 job.pieces = pieces;
