@@ -69,7 +69,7 @@ impl Engine {
         }
         if planted!(OkAtPublish) {
             let Connection { replies, output, .. } = connection;
-            output.answer(|out| replies.complete(reply, crate::client::replies::Answer::Ok, out));
+            output.answer(|out| replies.complete(reply, Answer::Ok, out));
         }
         self.hold_publisher(slot, connection);
     }
