@@ -17,6 +17,15 @@
 //! and leaves the way it came.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(feature = "sim"),
+    allow(
+        unreachable_pub,
+        dead_code,
+        unused_imports,
+        reason = "the world is built from the same parts, and asks more of them"
+    )
+)]
 
 /// Whether this fault is planted: only ever in the simulation.
 macro_rules! planted {
@@ -32,13 +41,47 @@ macro_rules! planted {
 #[cfg(all(feature = "sim", not(debug_assertions)))]
 compile_error!("the simulation's parts do not belong into a release build: name the packages, `-p nsqd`");
 
+// Private, but for the simulated world, which is built from the same parts.
+#[cfg(not(feature = "sim"))]
+mod client;
+#[cfg(not(feature = "sim"))]
+mod config;
+#[cfg(not(feature = "sim"))]
+mod core;
+#[cfg(not(feature = "sim"))]
+mod http;
+#[cfg(not(feature = "sim"))]
+mod limits;
+#[cfg(not(feature = "sim"))]
+mod lookup;
+#[cfg(not(feature = "sim"))]
+mod mesh;
+#[cfg(not(feature = "sim"))]
+mod start;
+#[cfg(not(feature = "sim"))]
+mod stats;
+#[cfg(not(feature = "sim"))]
+mod transport;
+
+#[cfg(feature = "sim")]
 pub mod client;
+#[cfg(feature = "sim")]
 pub mod config;
+#[cfg(feature = "sim")]
 pub mod core;
+#[cfg(feature = "sim")]
 pub mod http;
+#[cfg(feature = "sim")]
 pub mod limits;
+#[cfg(feature = "sim")]
 pub mod lookup;
+#[cfg(feature = "sim")]
 pub mod mesh;
+#[cfg(feature = "sim")]
 pub mod start;
+#[cfg(feature = "sim")]
 pub mod stats;
+#[cfg(feature = "sim")]
 pub mod transport;
+
+pub use start::main;

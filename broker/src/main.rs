@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    ExitCode::from(nsqd::start::main(std::env::args_os().skip(1)))
+    ExitCode::from(nsqd::main(std::env::args_os().skip(1)))
 }

@@ -65,7 +65,7 @@ fn a_message_costs_no_allocation_of_its_own() {
         "--cores=1".to_owned(),
         "--log-level=error".to_owned(),
     ];
-    let broker = std::thread::spawn(move || nsqd::start::main(arguments.map(Into::into)));
+    let broker = std::thread::spawn(move || nsqd::main(arguments.map(Into::into)));
 
     let mut client = Client::connect(port);
     client.socket.write_all(b"  V2SUB t c\nRDY 2500\n").unwrap();

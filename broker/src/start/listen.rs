@@ -15,6 +15,7 @@ use nsq_flags::address::{Endpoint, join_host_port, listen_at};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::config::Config;
+use crate::limits::KEEPALIVE_S;
 use crate::mesh::process::Address;
 use crate::start::error::StartError;
 
@@ -22,7 +23,7 @@ use crate::start::error::StartError;
 const BACKLOG: i32 = 4096;
 
 /// Until a silent peer is asked whether it is there, and between two such questions; Go's defaults.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE: Duration = Duration::from_secs(KEEPALIVE_S);
 
 /// How long an address in use is tried again. The ring of a killed process is torn down by the kernel a little
 /// after the process is gone and can hold its listener open meanwhile.
