@@ -27,6 +27,14 @@
     )
 )]
 
+/// Marks an arm that the simulation has to reach.
+macro_rules! reach {
+    ($mark:literal) => {
+        #[cfg(feature = "sim")]
+        nsq_planted::reach($mark);
+    };
+}
+
 /// Whether this fault is planted: only ever in the simulation.
 macro_rules! planted {
     ($fault:ident) => {{

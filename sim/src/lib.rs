@@ -10,7 +10,8 @@
 //! | `client` | what clients send, and do with what they read |
 //! | `book` | what is known by ourselves: queue, log, wire |
 //! | `audit` | checks over the whole: from life to life, and at the end |
-//! | `run`, `shrink`, `planted`, `trace` | one plan to its end; the smallest plan that fails so; planted faults; the story |
+//! | `run`, `shrink`, `trace` | one plan to its end; the smallest plan that fails so; the story |
+//! | `planted`, `reach` | planted faults, and arms, that have to be seen |
 //!
 //! `waiting` lists findings that are known and not mended yet.
 //!
@@ -31,6 +32,7 @@ pub mod node;
 pub mod pipe;
 pub mod plan;
 pub mod planted;
+pub mod reach;
 pub mod run;
 pub mod shrink;
 pub mod trace;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nsq_planted::Fault;
 use nsq_sim::plan::Plan;
 use nsq_sim::planted::{EXPECTED, Expected, find};
+use nsq_sim::reach::MARKS;
 use nsq_sim::run::{Outcome, run};
 use nsq_sim::shrink::shrink;
 use nsq_sim::waiting;
@@ -247,8 +248,16 @@ fn planted(options: &Options) -> Result<bool, String> {
 
 fn reach(options: &Options) -> bool {
     let sum = all_seeds(options, usize::MAX);
-    for (mark, count) in &sum.reached {
-        println!("{count:>10} {mark}");
+    let mut all_reached = true;
+    for (mark, least) in MARKS {
+        let count = sum.reached.get(mark).copied().unwrap_or(0);
+        let wanted = least * options.seeds / 300;
+        println!("{count:>10} {mark}{}", if count < wanted { ": too rarely" } else { "" });
+        all_reached &= count >= wanted;
     }
-    sum.failures.is_empty()
+    for (mark, count) in sum.reached.iter().filter(|(mark, _)| MARKS.iter().all(|(known, _)| known != *mark))
+    {
+        println!("{count:>10} {mark}: not in the list");
+    }
+    all_reached
 }

@@ -122,7 +122,13 @@ impl Node {
                 idle_turns: 0,
             }
         });
-        let cores = cores.collect();
+        let cores: Vec<NodeCore> = cores.collect();
+        if let [only] = cores.as_slice()
+            && let Some(engine) = only.engine()
+        {
+            // Channels of other cores hear of themselves in their first turns only.
+            life::restored(engine);
+        }
         Ok(Node { process, placement, data, cores, failed })
     }
 

@@ -13,6 +13,7 @@ use nsq_wal::{Disk, WalError};
 use nsqd::core::Next;
 use nsqd::mesh::handle::Pending;
 use nsqd::mesh::request::{Request, Response, StatsFilter};
+use nsqd::start::logs::NotClean;
 use nsqd::transport::Transport;
 
 use crate::audit::life::{End, How};
@@ -320,6 +321,7 @@ impl World {
     /// The process ends without a word, and another one starts.
     pub fn end_life(&mut self, how: How) {
         let end = self.end(how);
+        self.check_logs();
         self.drop_node();
         let mut draws = self.life_draws.clone();
         match how {
@@ -346,6 +348,14 @@ impl World {
             book.queue.end_life(end.how == How::Clean);
         }
         self.start(end);
+    }
+
+    /// Looks at the living logs.
+    pub fn check_logs(&self) {
+        let book = self.book.borrow();
+        for engine in self.node.iter().flat_map(|node| &node.cores).filter_map(|core| core.engine()) {
+            crate::audit::life::live(&book, engine);
+        }
     }
 
     fn drop_node(&mut self) {
@@ -429,7 +439,8 @@ impl World {
         let marked = node.mark_clean();
         let died = self.files.disk.is_dead();
         let how = if marked.is_ok() && !died { How::Clean } else { How::Kill };
-        if how == How::Kill && !died && !self.book.borrow().excuses.disk {
+        let refused = matches!(&marked, Err(NotClean::Log(_))) && self.files.is_active();
+        if how == How::Kill && !(died || refused || self.book.borrow().excuses.disk) {
             fail!("life4", "the clean stop could not be recorded: {marked:?}");
         }
         let end = self.end(how);
@@ -732,9 +743,23 @@ impl World {
         }
     }
 
+    /// Connections in the tables of all cores, and connections that no core has accepted.
+    pub fn connection_count(&mut self) -> usize {
+        let cores = self.node.iter_mut().flat_map(|node| &mut node.cores);
+        let attached: usize =
+            cores.filter_map(|core| core.transport()).map(|transport| transport.connection_count()).sum();
+        attached + self.connecting.len()
+    }
+
     /// Requests of operators that are not answered.
     pub fn asked_count(&self) -> usize {
         self.asked.len()
+    }
+
+    /// Consumers of all channels.
+    pub fn consumer_count(&self) -> usize {
+        let engines = self.node.iter().flat_map(|node| &node.cores).filter_map(|core| core.engine());
+        engines.flat_map(|engine| engine.channel_stats()).map(|channel| channel.consumers.len()).sum()
     }
 
     /// Depth, in flight and deferred of every channel, by topic and channel.

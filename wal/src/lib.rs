@@ -25,6 +25,14 @@
 
 #![deny(unsafe_code)]
 
+/// Marks an arm that the simulation has to reach.
+macro_rules! reach {
+    ($mark:literal) => {
+        #[cfg(feature = "planted")]
+        nsq_planted::reach($mark);
+    };
+}
+
 /// Whether this fault is planted: only ever in the simulation.
 macro_rules! planted {
     ($fault:ident) => {{

@@ -226,6 +226,12 @@ impl Engine {
         self.logs.shards.iter().any(|shard| shard.full || shard.failed)
     }
 
+    /// The logs of this core's shards.
+    #[cfg(feature = "sim")]
+    pub fn shard_logs(&self) -> impl Iterator<Item = (u16, &nsq_wal::Log)> {
+        self.logs.shards.iter().map(|shard| (shard.number, &shard.log))
+    }
+
     /// What the channels of this core say of themselves.
     #[cfg(feature = "sim")]
     pub fn channel_stats(&self) -> Vec<nsq_queue::ChannelStats> {

@@ -45,6 +45,7 @@ impl Engine {
             }
             Event::Lost(lost) => nsq_flags::error!("DISKQUEUE: shard {} - {lost}", shard.number),
             Event::Full(full) => {
+                reach!("core.log.full");
                 shard.full = full;
                 let error = full.then(|| "disk full: publishes are refused until space is free".to_owned());
                 match &error {

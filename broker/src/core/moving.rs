@@ -18,6 +18,7 @@ impl Engine {
 
     /// Takes the socket out of this core's ring. What it still sends meanwhile comes along.
     pub(super) fn begin_move(&mut self, slot: Slot, connection: &mut Connection, to: u16) {
+        reach!("core.move.begun");
         self.happen(slot, connection, Event::MustMove { to });
     }
 
@@ -44,6 +45,7 @@ impl Engine {
 
     /// A connection from another core has its slot here: the command that brought it goes on.
     pub fn on_adopted(&mut self, slot: Slot, mut connection: Box<Connection>) {
+        reach!("core.move.adopted");
         connection.stage_since = self.now.mono_ns;
         self.set_timer(slot, &mut connection);
         self.go_on(slot, &mut connection, Why::Core);

@@ -54,6 +54,7 @@ impl Engine {
         };
         if self.publishers_wait() {
             connection.suspended = Some(suspend(&publish, bodies));
+            reach!("core.publish.held-for-log");
             return self.hold(slot, connection, Why::Log);
         }
         self.count_publish(connection, &publish);

@@ -41,6 +41,7 @@ impl Engine {
         }
         match self.phase {
             Phase::Running => {
+                reach!("core.stop.begun");
                 self.phase = Phase::Draining { until: now + STOP_NS_MAX };
                 self.tell_all(Event::Stop);
                 self.turn_again = true;

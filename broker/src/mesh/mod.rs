@@ -108,6 +108,7 @@ impl<M> MeshEnd<M> {
                 if let Err(PushError::Full(item)) = producer.push(item)
                     && !planted!(FullRingDrops)
                 {
+                    reach!("mesh.ring.full");
                     peer.overflow.push_back(item);
                 }
                 peer.touched = true;

@@ -17,6 +17,9 @@ const HEAL_NS_MAX: u64 = 120_000_000_000;
 /// Time for what is under way when the faults stop.
 const SETTLE_NS: u64 = 7_000_000_000;
 
+/// Time for everything of a client that is gone.
+const GONE_NS_MAX: u64 = 20_000_000_000;
+
 /// How often it is looked whether everything is drained.
 const LOOK_NS: u64 = 500_000_000;
 
@@ -77,6 +80,34 @@ pub fn heal(world: &mut World) {
         if world.clock.ns() > until || world.choice_count > choices {
             fail!("life6", "after {HEAL_NS_MAX} ns, {}", what_is_left(world));
         }
+    }
+    end(world);
+}
+
+/// life2: when all clients are gone, nothing of them is left. Then a clean stop and a start change nothing.
+fn end(world: &mut World) {
+    let first = world.clients.len() as u64;
+    for client in 0..first {
+        let step =
+            Step { number: u64::MAX - 3, who: Who::Client(client), verb: Verb::Close, operands: [0; 4] };
+        world.step(&step);
+    }
+    let until = world.clock.ns() + GONE_NS_MAX;
+    while world.connection_count() > 0 {
+        if world.clock.ns() > until || !world.choose() {
+            fail!("life2", "{} connections are left when all clients are gone", world.connection_count());
+        }
+    }
+    let consumers = world.consumer_count();
+    if consumers > 0 {
+        fail!("life2", "{consumers} consumers are left when all clients are gone");
+    }
+    world.check_logs();
+    world.stop();
+    let settled = world.clock.ns() + 100_000_000;
+    while world.clock.ns() < settled && world.choose() {}
+    if !is_drained(world) {
+        fail!("life6", "after a clean stop and a start, {}", what_is_left(world));
     }
 }
 

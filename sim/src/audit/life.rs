@@ -2,7 +2,7 @@
 
 use nsq_queue::{ChannelId, ChannelKey, TopicKey};
 use nsq_wal::{DataDir, State, TopicId, TopicState};
-use nsqd::core::OpenLog;
+use nsqd::core::{Engine, OpenLog};
 
 use crate::book::Book;
 use crate::book::queue::State as MessageState;
@@ -205,6 +205,55 @@ fn reconcile_channels(book: &mut Book, shard: u16, state: &State, end: &End) {
             }
             let key = ChannelKey { topic: key, channel: ChannelId(channel.0) };
             book.queue.came_back(key, topic.name(), came_back.name(), came_back.is_paused(), end.at_ns);
+        }
+    }
+}
+
+/// rec3: the queue has what its logs have.
+pub fn restored(engine: &Engine) {
+    let stats = engine.channel_stats();
+    for (shard, log) in engine.shard_logs() {
+        for (topic_id, topic) in log.state().topics().filter(|(_, topic)| !topic.is_paused()) {
+            for (id, channel) in
+                topic.channels().filter(|(_, channel)| !channel.name().ends_with("#ephemeral"))
+            {
+                let key = ChannelKey {
+                    topic: TopicKey(u64::from(shard) << 32 | u64::from(topic_id.0)),
+                    channel: ChannelId(id.0),
+                };
+                let unfinished =
+                    (channel.watermark()..topic.next_seq()).filter(|seq| !channel.is_finished(*seq));
+                let unfinished = unfinished.count() as u64;
+                let Some(stats) = stats.iter().find(|stats| stats.channel == key) else {
+                    fail!("rec3", "channel {} of {} was not restored", channel.name(), topic.name());
+                };
+                let has = stats.depth + stats.deferred_count + stats.in_flight_count;
+                if has != unfinished || stats.paused != channel.is_paused() {
+                    fail!(
+                        "rec3",
+                        "channel {} of {} has {has} messages (paused: {}), and its log {unfinished} ({})",
+                        channel.name(),
+                        topic.name(),
+                        stats.paused,
+                        channel.is_paused()
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// rec1: the state of each living log is what its frames say.
+pub fn live(book: &Book, engine: &Engine) {
+    for (shard, log) in engine.shard_logs() {
+        let Some(known) = book.log.shards.get(&shard) else { continue };
+        // What was placed and not handed out yet is in the state already.
+        if log.last_frame_seq() != known.last() {
+            continue;
+        }
+        let (is, should) = (describe(log.state()), describe(&known.replayed(known.last())));
+        if is != should {
+            fail!("rec1", "shard {shard} is\n  {is:?}\nand its frames say\n  {should:?}");
         }
     }
 }

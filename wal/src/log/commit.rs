@@ -191,7 +191,10 @@ impl Log {
                 Applied::Freed => freed = true,
                 Applied::Reserved(until) => self.reservations.push_back((frame_seq, until)),
                 Applied::Retired(segment) if planted!(RecycledTooEarly) => self.recycle(segment),
-                Applied::Retired(segment) => self.retiring.push_back((frame_seq, segment)),
+                Applied::Retired(segment) => {
+                    reach!("wal.segment.retired");
+                    self.retiring.push_back((frame_seq, segment));
+                }
             }
         }
         if freed {
@@ -235,6 +238,7 @@ impl Log {
             if flight.resubmitted {
                 return self.poison(WalError::ShortWrite { path, offset });
             }
+            reach!("wal.short-write.rest-goes-again");
             return self.resubmit(index as usize);
         }
         flight.completed = true;

@@ -523,6 +523,7 @@ impl Log {
     /// for clean, and a second sync would succeed without them.
     fn poison(&mut self, error: WalError) {
         if !self.poisoned {
+            reach!("wal.poisoned");
             self.poisoned = true;
             self.io.clear();
             self.held.clear();

@@ -236,6 +236,7 @@ impl Log {
     }
 
     fn read_later(&mut self, job: ReadJob) {
+        reach!("wal.read.later");
         self.stats.read_retry_count += 1;
         self.reads.later.push((self.now_ns.saturating_add(READ_RETRY_NS), job));
     }
@@ -255,6 +256,7 @@ impl Log {
 
     /// A read failed: what was to be read goes in pieces, at once and once.
     fn on_unread(&mut self, mut job: ReadJob, offset: u64, why: Unread) {
+        reach!("wal.read.failed");
         self.report_unread(&job, offset, why);
         let len = job.len as usize;
         match &mut job.pieces {
