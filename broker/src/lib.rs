@@ -49,6 +49,9 @@ macro_rules! planted {
 #[cfg(all(feature = "sim", not(debug_assertions)))]
 compile_error!("the simulation's parts do not belong into a release build: name the packages, `-p nsqd`");
 
+// The log does not know the protocol, and lays messages out as consumers get them.
+const _: () = assert!(nsq_wal::limits::MESSAGE_HEADER_BYTES == nsq_protocol::message::MESSAGE_OVERHEAD);
+
 // Private, but for the simulated world, which is built from the same parts.
 #[cfg(not(feature = "sim"))]
 mod client;

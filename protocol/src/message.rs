@@ -26,6 +26,9 @@ pub const MESSAGE_ID_SIZE: usize = 16;
 const _: () = assert!(MESSAGE_OVERHEAD == 4 + 4 + MESSAGE_DATA_OVERHEAD);
 const _: () = assert!(MESSAGE_DATA_OVERHEAD == 8 + 2 + MESSAGE_ID_SIZE);
 
+/// Where the timestamp starts in a message frame.
+pub const TIMESTAMP_OFFSET: usize = 8;
+
 /// Where the attempts start in a message frame. They change from delivery to delivery while all the rest
 /// stays, so a prepared frame needs only these two bytes written.
 pub const ATTEMPTS_OFFSET: usize = 16;

@@ -1,14 +1,8 @@
 //! A batch: consecutive messages of one topic, as they lie in a block of the log.
 
 use bytes::Bytes;
-
-/// Bytes of a message in delivery form before its body: size, frame type, timestamp, attempts, id.
-pub const MESSAGE_HEADER_SIZE: usize = 4 + 4 + 8 + 2 + 16;
-
-/// Where the attempts stand in a message in delivery form.
-pub const ATTEMPTS_OFFSET: usize = 16;
-
-const TIMESTAMP_OFFSET: usize = 8;
+pub use nsq_protocol::message::ATTEMPTS_OFFSET;
+use nsq_protocol::message::{MESSAGE_OVERHEAD, TIMESTAMP_OFFSET};
 
 /// Consecutive messages of one topic. The bytes are shared with the log and with every consumer that gets them; a clone
 /// is a reference.
@@ -37,7 +31,7 @@ impl Batch {
 
     /// Bytes of all bodies together.
     pub fn body_bytes(&self) -> u64 {
-        (self.payload.len() - MESSAGE_HEADER_SIZE * self.count as usize) as u64
+        (self.payload.len() - MESSAGE_OVERHEAD * self.count as usize) as u64
     }
 
     /// Whether the payload holds exactly `count` well-formed messages. What was read back from a disk is asked this
@@ -100,7 +94,7 @@ fn message_end(payload: &[u8], offset: usize) -> Option<usize> {
     let size = payload.get(offset..offset + 4)?;
     let size = u32::from_be_bytes(size.try_into().ok()?) as usize;
     let end = offset + 4 + size;
-    (size >= MESSAGE_HEADER_SIZE - 4 && end <= payload.len()).then_some(end)
+    (size >= MESSAGE_OVERHEAD - 4 && end <= payload.len()).then_some(end)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The channels at home on this core: what their topics send, what their consumers say, what time brings.
 
+use nsq_protocol::names::is_ephemeral;
+
 use crate::batch::Batch;
 use crate::channel::{Channel, Place, Waiting};
 use crate::config::Config;
@@ -78,7 +80,7 @@ impl ChannelSide {
             .local_keys
             .entry(topic)
             .or_insert_with(|| locals.insert(LocalTopic::new(topic, topic_core, memory_only)));
-        let ephemeral = name.ends_with("#ephemeral");
+        let ephemeral = is_ephemeral(&name);
         let watermark = restored.as_ref().map_or(head, |restored| restored.watermark.min(head));
         let channel = Channel {
             key,

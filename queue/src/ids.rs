@@ -1,5 +1,7 @@
 //! The names things have inside the broker. All are small integers; the strings are only for people and for the log.
 
+use nsq_protocol::message::{MESSAGE_ID_SIZE, MessageId};
+
 /// A topic, unique on this node for the life of the process: a topic that is deleted and made again has a new key.
 /// Chosen by the broker.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -39,30 +41,16 @@ pub struct Waiter {
 }
 
 /// A message id as it stands in a frame: sixteen lower-case hexadecimal digits.
-pub type RawMessageId = [u8; 16];
+pub type RawMessageId = [u8; MESSAGE_ID_SIZE];
 
 /// The number behind a message id, or `None` for bytes that no broker ever sent as an id.
 pub fn parse_message_id(raw: &RawMessageId) -> Option<u64> {
-    let mut id = 0_u64;
-    for &digit in raw {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        id = id << 4 | u64::from(value);
-    }
-    Some(id)
+    MessageId::from_hex(raw).map(|id| id.0)
 }
 
 /// The sixteen digits of a message id.
 pub fn format_message_id(id: u64) -> RawMessageId {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut raw = [0; 16];
-    for (index, digit) in raw.iter_mut().enumerate() {
-        *digit = DIGITS[(id >> (60 - 4 * index) & 15) as usize];
-    }
-    raw
+    MessageId(id).to_hex()
 }
 
 #[cfg(test)]
