@@ -176,3 +176,18 @@ def an_answered_publish_survives_a_kill(case):
         consumer.subscribe("orders", "bill", credit=100)
         got = {consumer.message().body for _ in wanted}
         assert got == wanted, wanted - got
+
+
+@test(timeout_s=60, beyond_nsq=True)
+def a_request_over_http_that_is_under_way_is_answered_before_the_stop(case):
+    nsqd = case.nsqd()
+    with socket.create_connection(nsqd.http_address, 5) as client:
+        client.sendall(b"PUT /config/log_level HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nde")
+        # The daemon has the request once it has answered a later one.
+        nsqd.post("/topic/create", topic="orders")
+        nsqd.process.send_signal(signal.SIGTERM)
+        case.until("the stop has begun", lambda: "stopping" in nsqd.log_text() or "closing" in nsqd.log_text())
+        client.sendall(b"bug")
+        answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert nsqd.process.wait(20) == 0
