@@ -6,6 +6,10 @@ pub const BLOCK_BYTES: usize = 4096;
 pub const FRAME_HEADER_BYTES: usize = 64;
 /// An open frame that has grown to this is closed at once, whatever the durability.
 pub const FRAME_TARGET_BYTES: usize = 256 * 1024;
+/// The same in the smallest segments.
+pub const FRAME_TARGET_BYTES_MIN: usize = 32 * 1024;
+/// Segments that a shard's share of the volume holds at least, down to the smallest size.
+pub const SEGMENTS_PER_SHARE: u64 = 32;
 /// Longest frame. One publish call is one frame, so this also bounds an MPUB in delivery form.
 pub const FRAME_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Largest publish, all its messages in delivery form: the rest of the frame is for what others gathered with it.
@@ -40,8 +44,22 @@ pub const READ_FAILURES_MAX: usize = 64;
 pub const READ_REPORT_NS: u64 = 10_000_000_000;
 /// Message ids reserved ahead of use.
 pub const ID_RESERVATION_COUNT: u64 = 1 << 20;
-/// Ready spare segments per shard.
-pub const SPARE_COUNT_MAX: usize = 2;
+/// Files that publishes may not take while there is no room for more.
+pub const RESERVE_COUNT: usize = 3;
+/// Blank files of a shard that a start keeps.
+pub const SPARE_COUNT_MAX: usize = RESERVE_COUNT + 2;
+/// Smallest file that a segment is made in, but for what must hold one large frame.
+pub const SEGMENT_BYTES_MIN: u64 = 1024 * 1024;
+/// A file that is larger than usual is larger by multiples of this.
+pub const SIZE_STEP_BYTES: u64 = 1024 * 1024;
+/// Files that one job removes or makes blank.
+pub const RETIRE_FILES_MAX: usize = 64;
+/// Attempts to remove files, before they are left to the next start.
+pub const RETIRE_TRIES_MAX: u32 = 5;
+/// A segment that is filled within this time is followed by two files that stand ready.
+pub const BUSY_ROLL_NS: u64 = 2_000_000_000;
+/// While the disk is full a fact is on its way to the disk after this: each frame takes room that there is not.
+pub const FULL_LAZY_NS: u64 = 1_000_000_000;
 /// Descriptors of old segments kept open for reading.
 pub const READ_FILES_OPEN_MAX: usize = 64;
 /// Reads under way at once.

@@ -420,12 +420,13 @@ fn row_k_an_unknown_segment_is_moved_aside() {
     let mut rig = several_segments();
     let paths = segment_paths(&rig.disk);
     let copy = rig.disk.content(&paths[1]);
+    // Under a later number a copy is a file that was named ahead, under an earlier one it was never here.
     rig.disk.set_file(&shard_file("wal-00000000000099999999.seg"), copy.clone());
     rig.disk.set_file(&shard_file("wal-00000000000000000001.seg"), copy);
     let report = rig.start().unwrap();
-    assert_eq!(rows(&report), [Row::K, Row::K]);
+    assert_eq!(rows(&report), [Row::K]);
     assert_eq!(segment_paths(&rig.disk), paths);
-    assert_eq!(broken_paths(&rig.disk).len(), 2);
+    assert_eq!(broken_paths(&rig.disk).len(), 1);
     rig.verify(true);
 }
 

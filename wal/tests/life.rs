@@ -504,7 +504,7 @@ fn a_fact_is_never_refused_however_much_waits() {
     for i in 0..1000 {
         rig.finish(TOPIC, CHANNEL, i, i + 1).unwrap();
     }
-    rig.settle();
+    rig.wait_ms(200);
     rig.kill();
     rig.start().unwrap();
     assert_eq!(rig.log().state().topic(TOPIC).unwrap().wanted_from(), 1000);

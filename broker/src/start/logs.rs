@@ -31,7 +31,11 @@ pub fn open_logs(
     now_ns: u64,
 ) -> Result<Vec<OpenLog>, WalError> {
     let mut logs = Vec::new();
+    // Where the size cannot be asked for, it is not small.
+    let volume_bytes = disk.volume_bytes(data.path()).unwrap_or(u64::MAX);
+    let share_bytes = volume_bytes / u64::from(data.shard_count().max(1));
     for options in options {
+        let options = options.fit(share_bytes);
         let shard = options.shard;
         let (log, report) = Log::open(disk.clone(), data, options, now_ns)?;
         if report.damage.is_empty() {

@@ -60,7 +60,9 @@ impl Blocking {
 /// that the loop would hardly wait in its ring any more.
 fn is_waited_for(io: &Io) -> bool {
     match io {
-        Io::Cold { job, .. } => matches!(job, ColdJob::Rename { .. } | ColdJob::Open { .. }),
+        Io::Cold { job, .. } => {
+            matches!(job, ColdJob::Name { .. } | ColdJob::Rename { .. } | ColdJob::Open { .. })
+        }
         Io::Write { .. } | Io::Read { .. } | Io::Sync { .. } => true,
     }
 }

@@ -78,6 +78,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn remove(&self, path: &Path) -> Result<(), Errno>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> Result<(), Errno>;
+    /// Size of the volume that `path` is on, as far as this process may use it, in bytes.
+    fn volume_bytes(&self, path: &Path) -> Result<u64, Errno>;
     /// True if files are written past the page cache. Where this is refused (tmpfs), no durability level means
     /// anything, and the operator should be told.
     fn is_direct(&self) -> bool;
@@ -126,10 +128,29 @@ pub trait Disk: Send + Sync + fmt::Debug {
                 }
                 Ok(IoDone::Synced)
             }
-            ColdJob::Recycle { from, to } => {
-                self.rename(from, to)?;
-                self.sync_parent(to)?;
-                self.open(to).map(IoDone::File)
+            ColdJob::Retire { keep, remove } => {
+                let gone_is_gone = |result: Result<(), Errno>| match result {
+                    // An earlier attempt may have come this far.
+                    Err(ENOENT) => Ok(()),
+                    other => other,
+                };
+                for (from, to) in keep {
+                    gone_is_gone(self.rename(from, to))?;
+                }
+                for path in remove {
+                    gone_is_gone(self.remove(path))?;
+                }
+                if let Some(path) = keep.first().map(|(from, _)| from).or(remove.first()) {
+                    self.sync_parent(path)?;
+                }
+                let mut files = Vec::new();
+                for (_, to) in keep {
+                    match self.open(to) {
+                        Err(ENOENT) => {}
+                        file => files.push(file?),
+                    }
+                }
+                Ok(IoDone::Files(files))
             }
             ColdJob::Open { path } => self.open(path).map(IoDone::File),
         }
@@ -175,12 +196,13 @@ pub enum ColdJob {
         /// Which.
         path: PathBuf,
     },
-    /// Rename durably and open. Answered with [`IoDone::File`].
-    Recycle {
-        /// Old name.
-        from: PathBuf,
-        /// New name.
-        to: PathBuf,
+    /// Rename some files and remove others, all in one directory, durably; they may be gone already. Answered with
+    /// [`IoDone::Files`]: those that were renamed.
+    Retire {
+        /// Old and new names.
+        keep: Vec<(PathBuf, PathBuf)>,
+        /// What goes.
+        remove: Vec<PathBuf>,
     },
     /// Open for reading. Answered with [`IoDone::File`].
     Open {
@@ -248,6 +270,8 @@ pub enum IoDone {
     },
     /// The file of a cold job.
     File(Arc<dyn LogFile>),
+    /// The files of a cold job.
+    Files(Vec<Arc<dyn LogFile>>),
 }
 
 /// An answer, or the operating system's error number.

@@ -153,6 +153,12 @@ impl Disk for StdDisk {
         self.directory(path)?.sync_all().map_err(errno)
     }
 
+    fn volume_bytes(&self, path: &Path) -> Result<u64, Errno> {
+        let volume = rustix::fs::statvfs(path).map_err(|e| e.raw_os_error())?;
+        let reserved = volume.f_bfree.saturating_sub(volume.f_bavail);
+        Ok(volume.f_blocks.saturating_sub(reserved).saturating_mul(volume.f_frsize))
+    }
+
     fn is_direct(&self) -> bool {
         self.direct.load(Ordering::Relaxed)
     }

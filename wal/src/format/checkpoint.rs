@@ -10,25 +10,70 @@ use crate::{ChannelId, TopicId};
 
 const VERSION: u16 = 1;
 
-/// The bytes of `state`, padded to 8.
-pub fn encode(state: &State) -> Vec<u8> {
+/// What a checkpoint says besides the state.
+#[derive(Clone, Debug, Default)]
+pub struct Besides {
+    /// Ids below this may be issued behind the checkpoint.
+    pub id_reserved_until: u64,
+    /// Segments that are retired, and whose files are still there.
+    pub leaving: Vec<u64>,
+}
+
+/// A checkpoint in which the segment that it opens has yet to be named.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    bytes: Vec<u8>,
+    segment_at: usize,
+}
+
+impl Encoded {
+    /// Bytes of it, padded to 8.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes, as the checkpoint at the start of `segment`, a file of `bytes`.
+    pub fn at_start_of(mut self, segment: u64, bytes: u64) -> Vec<u8> {
+        let place = self.bytes.get_mut(self.segment_at..self.segment_at + 16);
+        let (seq, size) = place.expect("invariant: encoded below").split_at_mut(8);
+        seq.copy_from_slice(&segment.to_le_bytes());
+        size.copy_from_slice(&bytes.to_le_bytes());
+        self.bytes
+    }
+}
+
+/// The bytes of `state`.
+pub fn encode(state: &State, besides: &Besides) -> Encoded {
     let mut out = Vec::new();
     put_u16(&mut out, VERSION);
     put_u64(&mut out, state.next_id);
-    put_u64(&mut out, state.id_reserved_until);
+    put_u64(&mut out, state.id_reserved_until.max(besides.id_reserved_until));
     put_u32(&mut out, state.next_topic_id);
-    put_len(&mut out, state.segments.len());
+    put_len(&mut out, state.segments.len() + besides.leaving.len() + 1);
     for (seq, segment) in &state.segments {
         put_u64(&mut out, *seq);
         put_u64(&mut out, segment.bytes);
     }
+    // No segment is empty: this says that it is retired.
+    for seq in &besides.leaving {
+        put_u64(&mut out, *seq);
+        put_u64(&mut out, 0);
+    }
+    let segment_at = out.len();
+    put_u64(&mut out, 0);
+    put_u64(&mut out, 0);
     put_len(&mut out, state.topics.len());
     for (id, topic) in &state.topics {
         put_u32(&mut out, id.0);
         put_topic(&mut out, topic);
     }
     out.resize(out.len().next_multiple_of(8), 0);
-    out
+    Encoded { bytes: out, segment_at }
 }
 
 fn put_len(out: &mut Vec<u8>, len: usize) {
@@ -76,17 +121,23 @@ fn put_channel(out: &mut Vec<u8>, channel: &ChannelState) {
     }
 }
 
-/// Reads a checkpoint; `None` if the bytes are none. Nothing is allocated from a claimed length.
-pub fn decode(bytes: &[u8]) -> Option<State> {
+/// Reads a checkpoint, and which segments are retired; `None` if the bytes are none. Nothing is allocated from a
+/// claimed length.
+pub fn decode(bytes: &[u8]) -> Option<(State, Vec<u64>)> {
     let mut r = Reader::new(bytes);
     if r.u16()? != VERSION {
         return None;
     }
     let mut state =
         State { next_id: r.u64()?, id_reserved_until: r.u64()?, next_topic_id: r.u32()?, ..State::default() };
+    let mut leaving = Vec::new();
     for _ in 0..r.u32()? {
-        let seq = r.u64()?;
-        state.segments.insert(seq, SegmentState { bytes: r.u64()?, run_count: 0 });
+        match (r.u64()?, r.u64()?) {
+            (seq, 0) => leaving.push(seq),
+            (seq, bytes) => {
+                state.segments.insert(seq, SegmentState { bytes, run_count: 0 });
+            }
+        }
     }
     for _ in 0..r.u32()? {
         let id = TopicId(r.u32()?);
@@ -97,7 +148,7 @@ pub fn decode(bytes: &[u8]) -> Option<State> {
         }
         state.topics.insert(id, topic);
     }
-    Some(state)
+    Some((state, leaving))
 }
 
 fn topic(r: &mut Reader<'_>) -> Option<TopicState> {

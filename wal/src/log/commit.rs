@@ -190,10 +190,14 @@ impl Log {
                 Applied::Plain => {}
                 Applied::Freed => freed = true,
                 Applied::Reserved(until) => self.reservations.push_back((frame_seq, until)),
-                Applied::Retired(segment) if planted!(RecycledTooEarly) => self.recycle(segment),
                 Applied::Retired(segment) => {
                     reach!("wal.segment.retired");
-                    self.retiring.push_back((frame_seq, segment));
+                    self.retire_requested.remove(&segment);
+                    if planted!(RecycledTooEarly) {
+                        self.leave(segment);
+                    } else {
+                        self.retiring.push_back((frame_seq, segment));
+                    }
                 }
             }
         }
@@ -209,9 +213,9 @@ impl Log {
             .state
             .segments
             .iter()
-            .filter(|(seq, segment)| segment.run_count == 0 && **seq != active)
+            .filter(|(seq, segment)| segment.run_count == 0 && **seq < active)
             .map(|(seq, _)| *seq)
-            .filter(|seq| self.space.request_retirement(*seq))
+            .filter(|seq| self.retire_requested.insert(*seq))
             .collect();
         for segment in unused {
             self.append_record(&Record::Retire { segment });
@@ -301,7 +305,7 @@ impl Log {
         }
         self.release_held();
         while let Some(segment) = pop_covered(&mut self.retiring, frame_seq) {
-            self.recycle(segment);
+            self.leave(segment);
         }
         if self.is_all_durable() {
             if self.gather.is_empty() && self.waiting.is_empty() {
@@ -403,8 +407,8 @@ impl Log {
         if !self.gather.is_empty() || !self.waiting.is_empty() || !matches!(self.roll, Roll::Idle) {
             return;
         }
-        // The last two blocks: one for this, one left for a close frame.
-        if self.closing == Closing::No && self.fits_segment(BLOCK_BYTES) {
+        // The last two blocks: one for this, one left for a close frame. On a full disk it is room that there is not.
+        if self.closing == Closing::No && self.fits_segment(BLOCK_BYTES) && !self.space.is_full() {
             self.write_empty(Kind::Marker);
         }
         self.gather.rest();

@@ -73,9 +73,15 @@ pub(super) struct Gather {
     message_count: u64,
     /// Run vectors of frames that are done, for reuse.
     run_vectors: Vec<Vec<FrameRun>>,
+    /// A frame that has grown to this is full.
+    target_bytes: usize,
 }
 
 impl Gather {
+    pub(super) fn new(target_bytes: usize) -> Gather {
+        Gather { target_bytes, ..Gather::default() }
+    }
+
     /// True if there is nothing to commit.
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()
@@ -91,7 +97,7 @@ impl Gather {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.frame_bytes() >= FRAME_TARGET_BYTES
+        self.frame_bytes() >= self.target_bytes
     }
 
     fn bytes_with(&self, payload_bytes: usize, record_bytes: usize) -> usize {

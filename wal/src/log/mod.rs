@@ -19,7 +19,7 @@ mod roll;
 mod space;
 mod types;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use self::reads::{ReadJob, Reads};
 use self::roll::Roll;
 pub(crate) use self::roll::segment_name;
 use self::space::Space;
-pub(crate) use self::space::{RESERVE_NAME, Spare, spare_name};
+pub(crate) use self::space::{Spare, spare_name};
 pub use self::types::{
     Batch, Durability, Event, LogOptions, LogStats, LostMessages, Placed, Publish, ReadFailure, Recover,
     Unread,
@@ -42,7 +42,7 @@ use crate::error::{Refused, WalError};
 use crate::format::Seed;
 use crate::format::message;
 use crate::format::record::Record;
-use crate::limits::{FRAME_BYTES_MAX, ID_RESERVATION_COUNT, LAZY_NS_MAX, PUBLISH_BYTES_MAX};
+use crate::limits::{FRAME_BYTES_MAX, FULL_LAZY_NS, ID_RESERVATION_COUNT, LAZY_NS_MAX, PUBLISH_BYTES_MAX};
 use crate::recovery::{self, RecoveryReport};
 use crate::state::State;
 
@@ -93,6 +93,8 @@ pub struct Log {
     id_durable_until: u64,
     /// Reservations in frames that are not durable yet: frame and end.
     reservations: VecDeque<(u64, u64)>,
+    /// Segments whose `Retire` record is appended and not placed.
+    retire_requested: BTreeSet<u64>,
     /// Segments whose `Retire` record is not durable yet: frame and segment.
     retiring: VecDeque<(u64, u64)>,
 
@@ -139,9 +141,9 @@ enum Purpose {
     Frame(u64),
     Sync,
     SegmentPart { len: usize },
-    SegmentName,
-    Prepare(space::Preparing),
-    Recycle(space::Recycling),
+    Name(PathBuf),
+    Prepare(PathBuf),
+    Retire,
     OpenForRead(u64),
     Read(Box<ReadJob>),
 }
@@ -170,7 +172,7 @@ impl Log {
             uuid: *dir.uuid(),
             shard_path: dir.shard_path(options.shard),
             now_ns,
-            gather: Gather::default(),
+            gather: Gather::new(options.frame_target_bytes()),
             lazy_at: None,
             prompt: false,
             waiting: VecDeque::new(),
@@ -178,7 +180,7 @@ impl Log {
             in_flight: VecDeque::new(),
             segment: None,
             roll: Roll::Idle,
-            space: Space::new(&options, recovered.spares, recovered.reserve),
+            space: Space::new(&options, recovered.spares),
             reads: Reads::default(),
             next_frame_seq,
             prev_crc: recovered.prev_crc,
@@ -198,6 +200,7 @@ impl Log {
             id_reserved_until: next_id,
             id_durable_until: next_id,
             reservations: VecDeque::new(),
+            retire_requested: BTreeSet::new(),
             retiring: VecDeque::new(),
             io: VecDeque::new(),
             purposes: HashMap::new(),
@@ -294,7 +297,8 @@ impl Log {
     /// survives; at `Async`, what survives a kill. The caller bounds how many wait.
     pub fn notify(&mut self, token: u64) {
         let frames = self.closed_frame_count + u64::from(!self.gather.is_empty());
-        self.prompt |= !self.gather.is_empty();
+        // While the disk is full, an answer takes as long as the next fact.
+        self.prompt |= !self.gather.is_empty() && !self.space.is_full();
         self.notices.push_back((frames, token));
         self.tell_recorded();
     }
@@ -317,7 +321,9 @@ impl Log {
             Record::Requeue { due_at_ns, .. } => *due_at_ns == 0,
             _ => false,
         };
-        if lazy {
+        if self.space.is_full() {
+            self.close_by(self.now_ns.saturating_add(FULL_LAZY_NS));
+        } else if lazy {
             self.close_by(self.now_ns.saturating_add(LAZY_NS_MAX));
         } else {
             self.prompt = true;
@@ -350,7 +356,7 @@ impl Log {
     /// the next segment is due, everything gathered, and the facts behind it that will free space, must fit.
     fn gather_bytes_max(&self) -> usize {
         let here = self.segment.as_ref().map_or(0, |s| s.bytes.saturating_sub(s.offset));
-        let ready = usize::try_from(here.saturating_add(self.space.spare_bytes())).unwrap_or(usize::MAX);
+        let ready = usize::try_from(here.saturating_add(self.space.ready_bytes())).unwrap_or(usize::MAX);
         let reserve = usize::try_from(self.options.reserve_bytes / 2).unwrap_or(usize::MAX);
         self.options.gather_bytes_max.min(ready.saturating_add(reserve))
     }
@@ -396,7 +402,7 @@ impl Log {
         }
         self.write_marker();
         self.pump();
-        self.space.forget_retry(self.now_ns);
+        self.space.forget_retries(self.now_ns);
         self.retry_reads();
     }
 
@@ -420,18 +426,10 @@ impl Log {
         let idle = self.in_flight.is_empty() && self.waiting.is_empty();
         let lazy = self.lazy_at.filter(|_| idle && !self.gather.is_empty());
         let prompt = (self.prompt && idle && !self.gather.is_empty()).then_some(self.now_ns);
-        [
-            lazy,
-            prompt,
-            self.sync_due_at(),
-            self.marker_at,
-            self.space.retry_at(),
-            self.reads.retry_at(),
-            self.roll_retry_at(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [lazy, prompt, self.sync_due_at(), self.marker_at, self.space.retry_at(), self.reads.retry_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next operation for the disk. Every one must be answered through [`Log::handle_io`].
@@ -450,9 +448,9 @@ impl Log {
             Purpose::Frame(frame_seq) => self.on_frame(frame_seq, result),
             Purpose::Sync => self.on_sync(result),
             Purpose::SegmentPart { len } => self.on_segment_part(len, result),
-            Purpose::SegmentName => self.on_segment_name(result),
-            Purpose::Prepare(preparing) => self.on_prepared(preparing, result),
-            Purpose::Recycle(recycling) => self.on_recycled(recycling, result),
+            Purpose::Name(path) => self.on_named(path, result),
+            Purpose::Prepare(path) => self.on_prepared(path, result),
+            Purpose::Retire => self.on_retired(result),
             Purpose::OpenForRead(segment) => self.on_opened(segment, result),
             Purpose::Read(job) => self.on_read(*job, result),
         }
@@ -493,7 +491,7 @@ impl Log {
         LogStats {
             segment_count: self.state.segments.len() as u64,
             segment_bytes: self.state.segments.values().map(|s| s.bytes).sum(),
-            spare_count: self.space.spare_count() as u64,
+            spare_count: self.space.count() as u64,
             gathered_bytes: self.gathered_bytes() as u64,
             arena_bytes: self.gather.pool.bytes(),
             is_full: self.space.is_full(),

@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use crate::TopicId;
 use crate::error::{Errno, WalError};
-use crate::limits::{ID_RESERVATION_COUNT, NODE_ID_MAX, SHARD_COUNT_MAX};
+use crate::limits::{
+    FRAME_TARGET_BYTES, FRAME_TARGET_BYTES_MIN, ID_RESERVATION_COUNT, NODE_ID_MAX, SEGMENT_BYTES_MIN,
+    SEGMENTS_PER_SHARE, SHARD_COUNT_MAX,
+};
 
 /// What a released message has survived. See the head of the crate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub struct LogOptions {
     pub segment_bytes_first: u64,
     /// Size at which segments stop growing.
     pub segment_bytes_max: u64,
-    /// Size of the reserve that keeps consumers draining on a full disk.
+    /// Size of each of the files that keep consumers draining on a full disk; more, if the checkpoint needs it.
     pub reserve_bytes: u64,
     /// Most bytes that may wait for the disk before publishes are refused as [`crate::Refused::Busy`].
     pub gather_bytes_max: usize,
@@ -58,7 +61,7 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    /// Defaults for a shard: `Sync`, 2 s, 2500 messages, segments of 4 to 64 MiB, 16 MiB of reserve.
+    /// Defaults for a shard: `Sync`, 2 s, 2500 messages, segments of 4 to 64 MiB, a reserve of three files of 4 MiB.
     pub fn new(shard: u16, node_id: u16) -> LogOptions {
         LogOptions {
             shard,
@@ -68,10 +71,32 @@ impl LogOptions {
             sync_messages_max: 2500,
             segment_bytes_first: 4 * 1024 * 1024,
             segment_bytes_max: 64 * 1024 * 1024,
-            reserve_bytes: 16 * 1024 * 1024,
+            reserve_bytes: 4 * 1024 * 1024,
             gather_bytes_max: 64 * 1024 * 1024,
             recover: Recover::Refuse,
         }
+    }
+
+    /// Makes the files small enough for a volume of which `share_bytes` are for this shard: a segment is at most
+    /// 1/32 of it, from 1 MiB on, so that most of a small volume can hold messages.
+    #[must_use]
+    pub fn fit(self, share_bytes: u64) -> LogOptions {
+        let most = (share_bytes / SEGMENTS_PER_SHARE).max(SEGMENT_BYTES_MIN);
+        // The largest power of two that is not above it.
+        let most = 1 << (u64::BITS - 1 - most.leading_zeros());
+        let segment_bytes_max = self.segment_bytes_max.min(most);
+        LogOptions {
+            segment_bytes_max,
+            segment_bytes_first: self.segment_bytes_first.min(segment_bytes_max),
+            reserve_bytes: self.reserve_bytes.min((segment_bytes_max / 16).max(SEGMENT_BYTES_MIN)),
+            ..self
+        }
+    }
+
+    /// Size at which an open frame is closed: what is left at the end of a segment is a small part of it.
+    pub(crate) fn frame_target_bytes(&self) -> usize {
+        let part = usize::try_from(self.segment_bytes_max / 32).unwrap_or(usize::MAX);
+        part.clamp(FRAME_TARGET_BYTES_MIN, FRAME_TARGET_BYTES)
     }
 
     pub(crate) fn check(&self) -> Result<(), WalError> {

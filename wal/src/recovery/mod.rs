@@ -2,8 +2,9 @@
 //!
 //! 1. List the shard's files; sync the newest segment and the directory: a killed process may have left bytes that
 //!    can be read and are not durable. (The older ones were durable before the newest had its name.)
-//! 2. The newest segment begins with a checkpoint. (A file gets a segment's name only after its header and its
-//!    checkpoint are durable, so one that has neither is damaged; with `Quarantine` an older one serves.)
+//! 2. The newest segment that was begun begins with a checkpoint. (A file has its name before anything is in it; no
+//!    frame with facts goes into it before its header and its checkpoint are durable. So one with such a frame and
+//!    without a checkpoint is damaged; with `Quarantine` an older one serves.)
 //! 3. Replay the frames behind it, each checked in full before any of it is applied. Where the next frame is
 //!    not, [`decide`] says why.
 //! 4. Compare the manifest with the files.
@@ -30,7 +31,7 @@ use crate::error::{Errno, WalError};
 use crate::format::segment::SegmentHeader;
 use crate::format::{Seed, Unknown};
 use crate::limits::{BLOCK_BYTES, SPARE_COUNT_MAX};
-use crate::log::{RESERVE_NAME, Recover, Spare, segment_name, spare_name};
+use crate::log::{Recover, Spare, segment_name, spare_name};
 use crate::row::Row;
 use crate::state::State;
 
@@ -47,7 +48,6 @@ pub(crate) struct Recovered {
     pub(crate) end: (u64, u64),
     pub(crate) next_segment_seq: u64,
     pub(crate) spares: Vec<Spare>,
-    pub(crate) reserve: Option<Spare>,
     /// Damage was skipped: a new segment must end the old one before anything else.
     pub(crate) must_cut: bool,
     pub(crate) report: RecoveryReport,
@@ -63,6 +63,8 @@ struct SegmentFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Header {
     Valid(SegmentHeader),
+    /// Of an earlier life of the file, in this shard: it was named for this segment, and not begun.
+    Stale,
     /// Valid, and of another segment or shard.
     Other,
     Bad,
@@ -89,6 +91,7 @@ pub(crate) fn recover(
         prev_crc: 0,
         end: (0, 0),
         retired: BTreeSet::new(),
+        unbegun: BTreeSet::new(),
         must_cut: false,
         report: RecoveryReport {
             shard,
@@ -123,26 +126,31 @@ struct Recovery<'a> {
     prev_crc: u32,
     end: (u64, u64),
     retired: BTreeSet<u64>,
+    /// Files that were named and hold nothing.
+    unbegun: BTreeSet<u64>,
     must_cut: bool,
     report: RecoveryReport,
 }
 
 impl Recovery<'_> {
     fn run(mut self) -> Result<Recovered, WalError> {
-        let (mut segments, mut spares, mut reserve) = self.list()?;
+        let (mut segments, blanks) = self.list()?;
         self.drop_strangers(&mut segments)?;
         self.replay(&segments)?;
         self.check_clean_claim()?;
         self.check_manifest(&segments)?;
-        self.clear_leftovers(&segments, &mut spares)?;
         let newest = segments.keys().next_back().copied().unwrap_or(0);
-        // A spare of another shard's making, or beyond need, is only space.
-        for extra in spares.drain(SPARE_COUNT_MAX.min(spares.len())..) {
-            self.cold("remove", &ColdJob::Remove { path: extra.path })?;
+        // What is beyond need is only space. It goes before any is opened: there may be more than descriptors.
+        let mut spares = Vec::new();
+        for (path, number) in blanks {
+            if spares.len() < SPARE_COUNT_MAX {
+                let file = self.open(&path)?;
+                spares.push(Spare { path, bytes: file.bytes(), file, number });
+            } else {
+                self.cold("remove", &ColdJob::Remove { path })?;
+            }
         }
-        if reserve.as_ref().is_some_and(|r| r.bytes < BLOCK_BYTES as u64) {
-            reserve = None;
-        }
+        self.clear_leftovers(&segments, &mut spares)?;
         self.report.segment_count = self.state.segments.len() as u64;
         Ok(Recovered {
             state: self.state,
@@ -151,31 +159,24 @@ impl Recovery<'_> {
             end: self.end,
             next_segment_seq: newest + 1,
             spares,
-            reserve,
             must_cut: self.must_cut,
             report: self.report,
         })
     }
 
     /// Step 1.
-    #[allow(clippy::type_complexity, reason = "three plain collections, used once")]
-    fn list(&self) -> Result<(BTreeMap<u64, SegmentFile>, Vec<Spare>, Option<Spare>), WalError> {
+    #[allow(clippy::type_complexity, reason = "two plain collections, used once")]
+    fn list(&self) -> Result<(BTreeMap<u64, SegmentFile>, Vec<(PathBuf, u64)>), WalError> {
         let entries = self.disk.list(&self.path).map_err(|errno| io("list", &self.path, 0, errno))?;
-        let (mut segments, mut spares, mut reserve) = (BTreeMap::new(), Vec::new(), None);
+        let (mut segments, mut blanks) = (BTreeMap::new(), Vec::new());
         let newest = entries.iter().filter_map(|entry| number_in(&entry.name, "wal-")).max();
         for entry in entries {
             let path = self.path.join(&entry.name);
-            let spare = |number| -> Result<Spare, WalError> {
-                let file = self.open(&path)?;
-                Ok(Spare { path: path.clone(), bytes: entry.bytes, file, number })
-            };
             if entry.name.starts_with("tmp-") {
                 // A preparation that was cut off.
                 self.disk.remove(&path).map_err(|errno| io("remove", &path, 0, errno))?;
-            } else if entry.name == RESERVE_NAME {
-                reserve = Some(spare(0)?);
             } else if let Some(number) = number_in(&entry.name, "free-") {
-                spares.push(spare(number)?);
+                blanks.push((path, number));
             } else if let Some(seq) = number_in(&entry.name, "wal-") {
                 let file = self.open(&path)?;
                 if newest == Some(seq) {
@@ -186,7 +187,7 @@ impl Recovery<'_> {
             }
         }
         self.disk.sync_dir(&self.path).map_err(|errno| io("sync", &self.path, 0, errno))?;
-        Ok((segments, spares, reserve))
+        Ok((segments, blanks))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn LogFile>, WalError> {
@@ -206,6 +207,9 @@ impl Recovery<'_> {
             None => Header::Bad,
             Some(h) if h.segment_seq == seq && h.shard == self.shard && &h.uuid == self.dir.uuid() => {
                 Header::Valid(h)
+            }
+            Some(h) if h.segment_seq < seq && h.shard == self.shard && &h.uuid == self.dir.uuid() => {
+                Header::Stale
             }
             Some(_) => Header::Other,
         })
@@ -300,7 +304,13 @@ impl Recovery<'_> {
         }
     }
 
-    /// Files with the name of a segment that the log does not need: retired ones become space, others row K.
+    /// True if a frame with facts or messages is in a segment: then its header and its checkpoint were durable.
+    fn has_begun(&self, seq: u64, segment: &SegmentFile) -> Result<bool, WalError> {
+        self.scan(seq, segment, segment.bytes)?.has_begun()
+    }
+
+    /// Files with the name of a segment that the log does not need: retired ones, and those that were named and not
+    /// begun, become space, others row K.
     fn clear_leftovers(
         &mut self,
         segments: &BTreeMap<u64, SegmentFile>,
@@ -310,7 +320,12 @@ impl Recovery<'_> {
             if self.state.segments.contains_key(seq) {
                 continue;
             }
-            if !self.retired.contains(seq) {
+            let retired = self.retired.contains(seq);
+            let unbegun = self.unbegun.contains(seq) || (!retired && !self.has_begun(*seq, segment)?);
+            // It may be the missing one, under a wrong name: a person decides.
+            let missed =
+                segment.header == Header::Stale && self.report.damage.iter().any(|d| d.row == Row::J);
+            if !retired && (!unbegun || missed) {
                 self.move_aside(*seq, &segment.path)?;
             } else if spares.len() < SPARE_COUNT_MAX {
                 let number = spares.iter().map(|s| s.number + 1).max().unwrap_or(0);
@@ -328,7 +343,8 @@ impl Recovery<'_> {
     fn cold(&self, operation: &'static str, job: &ColdJob) -> Result<(), WalError> {
         let path = match job {
             ColdJob::Prepare { path, .. } | ColdJob::Remove { path } | ColdJob::Open { path } => path,
-            ColdJob::Rename { from, .. } | ColdJob::Name { from, .. } | ColdJob::Recycle { from, .. } => from,
+            ColdJob::Rename { from, .. } | ColdJob::Name { from, .. } => from,
+            ColdJob::Retire { .. } => &self.path,
         };
         self.disk.run(job).map(|_| ()).map_err(|errno| io(operation, path, 0, errno))
     }

@@ -32,11 +32,24 @@ impl Recovery<'_> {
                     Row::E
                 }
                 Header::Other => Row::G,
-                Header::Bad => Row::E,
+                Header::Stale | Header::Bad => Row::E,
             };
+            if later.is_empty() && segment.header != Header::Other && !self.has_begun(*seq, segment)? {
+                // Named ahead, or a crash came before its checkpoint was whole: the one before it goes on.
+                self.unbegun.insert(*seq);
+                continue;
+            }
             let verdict = Verdict { row, segment: *seq, offset: 0, frame_seq: 0 };
             self.damage(&segment.path, verdict)?;
             later.insert(0, *seq);
+        }
+        // The segment before one that was not begun is always there, but for the first of all: and that file was
+        // zeros, where only the checkpoint of nothing was being written. Anything else is a log that cannot be read.
+        for (seq, segment) in segments {
+            let unbegun = self.unbegun.contains(seq);
+            if unbegun && !self.scan(*seq, segment, segment.bytes)?.is_blank_from(2 * BLOCK_BYTES as u64)? {
+                later.insert(0, *seq);
+            }
         }
         match later.first() {
             // Nothing to start from: with nothing known, nothing can be kept.
@@ -97,8 +110,9 @@ impl Recovery<'_> {
                 break;
             }
         }
-        let Some(state) = checkpoint::decode(&bytes) else { return Ok(None) };
+        let Some((state, leaving)) = checkpoint::decode(&bytes) else { return Ok(None) };
         self.state = state;
+        self.retired.extend(leaving);
         self.next_frame_seq = frame_seq;
         self.prev_crc = prev_crc;
         Ok(Some(offset))

@@ -174,6 +174,30 @@ impl Scan {
         Ok(self.next_own(0, 0)?.is_some())
     }
 
+    /// True if any frame of this segment's own epoch but those of its checkpoint is in the file.
+    pub(super) fn has_begun(&mut self) -> Result<bool, WalError> {
+        let mut at = 0;
+        while let Some((place, header)) = self.next_own(at, 0)? {
+            if header.kind != frame::Kind::Checkpoint {
+                return Ok(true);
+            }
+            at = place;
+        }
+        Ok(false)
+    }
+
+    /// True if all is zeros from `offset` on.
+    pub(super) fn is_blank_from(&mut self, offset: u64) -> Result<bool, WalError> {
+        let mut at = offset;
+        while at < self.bytes {
+            if self.read(at, BLOCK_BYTES)?.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += BLOCK_BYTES as u64;
+        }
+        Ok(true)
+    }
+
     /// The next frame of this segment behind `offset`, in its place, with a number above `frame_seq`.
     fn next_own(&mut self, offset: u64, frame_seq: u64) -> Result<Option<(u64, FrameHeader)>, WalError> {
         let (seed, shard, segment_seq) = (self.seed, self.shard, self.segment_seq);

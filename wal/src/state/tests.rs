@@ -127,8 +127,11 @@ fn a_checkpoint_is_the_state() {
     apply(&mut state, Record::TopicPaused { topic: TOPIC, paused: true, floor: 6 });
     apply(&mut state, Record::ChannelPaused { topic: TOPIC, channel: CHANNEL, paused: true });
     apply(&mut state, Record::IdReservation { until: 1 << 33 });
-    let bytes = checkpoint::encode(&state);
-    assert_eq!(checkpoint::decode(&bytes), Some(state));
+    let besides = checkpoint::Besides { id_reserved_until: 1 << 34, leaving: vec![7, 9] };
+    let bytes = checkpoint::encode(&state, &besides).at_start_of(3, 4096);
+    state.add_segment(3, 4096);
+    state.id_reserved_until = 1 << 34;
+    assert_eq!(checkpoint::decode(&bytes), Some((state, vec![7, 9])));
     for len in 0..bytes.len() - 8 {
         assert_eq!(checkpoint::decode(&bytes[..len]), None, "cut at {len}");
     }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nsq_wal::disk::fault::{Chance, FaultDisk};
+use nsq_wal::format::Seed;
+use nsq_wal::format::segment::SegmentHeader;
 use nsq_wal::{
     Batch, ChannelId, DataDir, DataDirOptions, Disk, Durability, Event, Io, Log, LogOptions, LostMessages,
     Publish, ReadFailure, Record, RecoveryReport, Refused, TopicId, WalError,
@@ -37,13 +39,22 @@ pub fn shard_file(name: &str) -> PathBuf {
     Path::new(ROOT).join("shard-00").join(name)
 }
 
-/// Paths of the segments, oldest first.
+/// Paths of the segments that hold something, oldest first: the next one has its name before it is begun.
 pub fn segment_paths(disk: &FaultDisk) -> Vec<PathBuf> {
-    let shard = Path::new(ROOT).join("shard-00");
-    let is_segment = |p: &PathBuf| {
-        p.parent() == Some(&shard) && p.file_name().unwrap().to_str().unwrap().starts_with("wal-")
+    let seed = Seed::new(&[3; 16], &[3; 16]);
+    let is_begun = |p: &PathBuf| {
+        let seq = named_segment(p);
+        let header = disk.content(p).and_then(|bytes| SegmentHeader::decode(&bytes, &seed));
+        seq.is_some() && header.map(|h| h.segment_seq) == seq
     };
-    disk.paths().into_iter().filter(is_segment).collect()
+    disk.paths().into_iter().filter(is_begun).collect()
+}
+
+/// Number of the segment whose name a path is.
+fn named_segment(path: &Path) -> Option<u64> {
+    let shard = Path::new(ROOT).join("shard-00");
+    let name = path.file_name()?.to_str()?.strip_prefix("wal-")?.strip_suffix(".seg")?;
+    name.parse().ok().filter(|_| path.parent() == Some(&shard))
 }
 
 pub fn broken_paths(disk: &FaultDisk) -> Vec<PathBuf> {

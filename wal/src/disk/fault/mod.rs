@@ -211,6 +211,10 @@ impl Disk for FaultDisk {
         self.world().sync_dir(path)
     }
 
+    fn volume_bytes(&self, _path: &Path) -> Result<u64, Errno> {
+        Ok(self.world().capacity_bytes())
+    }
+
     fn is_direct(&self) -> bool {
         true
     }

@@ -98,6 +98,10 @@ impl World {
         self.capacity_bytes = bytes;
     }
 
+    pub(super) fn capacity_bytes(&self) -> u64 {
+        self.capacity_bytes.unwrap_or(u64::MAX)
+    }
+
     pub(super) fn set_descriptors_max(&mut self, count: Option<usize>) {
         self.descriptors_max = count;
     }
