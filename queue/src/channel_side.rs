@@ -4,7 +4,7 @@ use nsq_protocol::names::is_ephemeral;
 
 use crate::batch::Batch;
 use crate::channel::{Channel, Place, Waiting};
-use crate::config::Config;
+use crate::config::{Config, RESIDENT_DEFER_MS_MAX};
 use crate::consumer::Consumer;
 use crate::finished::Finished;
 use crate::hash::IntMap;
@@ -174,7 +174,10 @@ impl ChannelSide {
 
     pub(crate) fn batch(&mut self, now: Now, topic: TopicKey, batch: Batch) {
         let Some(&local) = self.local_keys.get(&topic) else { return };
-        self.cache.insert(&mut self.locals, local, &batch);
+        // What is far off is read when its time has come.
+        if batch.defer_ms <= RESIDENT_DEFER_MS_MAX || self.locals[local].memory_only {
+            self.cache.insert(&mut self.locals, local, &batch);
+        }
         let end = batch.end_seq();
         for place in 0..self.locals[local].channels.len() {
             let index = self.locals[local].channels[place];

@@ -28,5 +28,19 @@ pub const FETCHES_MAX: usize = 4;
 /// How long to wait before asking again, when the log could not read what was asked for.
 pub const FETCH_RETRY_NS: u64 = 1_000_000_000;
 
+/// A batch that is still wanted after this is copied out of the log's memory: there, the smallest slice keeps a whole
+/// block alive, and the cache would count a few hundred bytes where a megabyte is held. What is finished sooner, nearly
+/// everything, is never copied.
+pub const STAY_NS: u64 = 100_000_000;
+
+/// A message that was published with a longer delay is not kept in memory, only its place in the order of time.
+pub const RESIDENT_DEFER_MS_MAX: u32 = 60_000;
+
+/// A batch of this many bytes is left where it is: a block of the log's memory is no more than twice as large.
+pub const COPY_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes that are copied out in one turn, and a batch.
+pub const COPY_BYTES_PER_TURN_MAX: usize = 1024 * 1024;
+
 /// Finished ranges gathered by one channel before they are handed to the log, end of turn or not.
 pub const FINISHED_RANGES_MAX: usize = 1024;

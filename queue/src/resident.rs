@@ -1,6 +1,9 @@
 //! Batches in memory: per topic on this core in order of sequence, and under one budget for all topics of the core.
 
+use bytes::Bytes;
+
 use crate::batch::Batch;
+use crate::config::{COPY_BYTES_MAX, COPY_BYTES_PER_TURN_MAX, STAY_NS};
 use crate::ids::TopicKey;
 use crate::slab::Slab;
 use crate::time::TimerKey;
@@ -143,8 +146,12 @@ pub(crate) struct Cache {
     next_serial: u64,
     /// Batches of durable topics, oldest first; some are gone already.
     queue: VecDeque<Entry>,
+    /// Those that came lately and lie in the log's memory, with the moment at which they are copied out of it.
+    young: VecDeque<(u64, Entry)>,
+    now_ns: u64,
 }
 
+#[derive(Clone, Copy)]
 struct Entry {
     local: u32,
     first_seq: u64,
@@ -153,7 +160,15 @@ struct Entry {
 
 impl Cache {
     pub(crate) fn new() -> Cache {
-        Cache { bytes: 0, memory_only_bytes: 0, count: 0, next_serial: 0, queue: VecDeque::new() }
+        Cache {
+            bytes: 0,
+            memory_only_bytes: 0,
+            count: 0,
+            next_serial: 0,
+            queue: VecDeque::new(),
+            young: VecDeque::new(),
+            now_ns: 0,
+        }
     }
 
     /// Cost of all batches of durable topics.
@@ -188,7 +203,11 @@ impl Cache {
             self.memory_only_bytes += cost;
         } else {
             self.bytes += cost;
-            self.queue.push_back(Entry { local: index, first_seq: batch.first_seq, serial });
+            let entry = Entry { local: index, first_seq: batch.first_seq, serial };
+            self.queue.push_back(entry);
+            if batch.payload.len() < COPY_BYTES_MAX {
+                self.young.push_back((self.now_ns.saturating_add(STAY_NS), entry));
+            }
         }
         local.insert(batch, serial);
     }
@@ -216,6 +235,26 @@ impl Cache {
                     .is_some_and(|local| local.holds(entry.first_seq, entry.serial).is_some())
             };
             self.queue.retain(held);
+        }
+    }
+
+    /// Copies out of the log's memory what has stayed there for long enough.
+    pub(crate) fn copy_out(&mut self, locals: &mut Slab<LocalTopic>, now_ns: u64) {
+        self.now_ns = now_ns;
+        let mut copied = 0;
+        while copied < COPY_BYTES_PER_TURN_MAX
+            && let Some(&(at, entry)) = self.young.front()
+            && at <= now_ns
+        {
+            self.young.pop_front();
+            let Some(local) = locals.get_mut(entry.local) else { continue };
+            let Some(index) = local.holds(entry.first_seq, entry.serial) else { continue };
+            let batch = &mut local.batches[index].batch;
+            batch.payload = Bytes::copy_from_slice(&batch.payload);
+            copied += batch.payload.len();
+            self.bytes -= u64::from(batch.cost_bytes);
+            batch.cost_bytes = u32::try_from(batch.payload.len()).unwrap_or(u32::MAX);
+            self.bytes += u64::from(batch.cost_bytes);
         }
     }
 
@@ -268,6 +307,37 @@ mod tests {
             assert_eq!(whole.payload[whole.end_of(offset) - 1], b'0' + seq as u8);
         }
         assert_eq!(cache.count(), 5);
+    }
+
+    #[test]
+    fn what_stays_does_not_keep_a_block_of_the_log_alive() {
+        use std::sync::{Arc, Weak};
+        struct Block(Arc<Vec<u8>>);
+        impl AsRef<[u8]> for Block {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        let (mut cache, mut locals, index) = world();
+        let mut blocks: Vec<Weak<Vec<u8>>> = Vec::new();
+        // One small message out of each megabyte: the rest belongs to topics that are drained.
+        for seq in 0..200 {
+            let small = batch(seq, seq, &[b"small"]);
+            let mut block = small.payload.to_vec();
+            block.resize(1 << 20, 0);
+            let block = Arc::new(block);
+            blocks.push(Arc::downgrade(&block));
+            let payload = Bytes::from_owner(Block(block)).slice(0..small.payload.len());
+            cache.insert(&mut locals, index, &Batch { payload, ..small.clone() });
+            cache.copy_out(&mut locals, seq * 10_000_000);
+            let alive = blocks.iter().filter(|block| block.strong_count() > 0).count();
+            assert!(alive <= 12, "{alive} blocks are held for {seq} messages of 5 bytes");
+            cache.check(&locals);
+        }
+        for seq in 0..200 {
+            let place = locals[index].find(seq).unwrap();
+            assert!(locals[index].batch(place).payload.ends_with(b"small"));
+        }
     }
 
     #[test]

@@ -844,6 +844,26 @@ fn the_deletion_of_a_topic_can_be_recorded_before_one_of_the_same_name_is_made()
 }
 
 #[test]
+fn a_message_that_is_deferred_for_long_is_not_kept_in_memory_and_comes_in_time() {
+    let mut w = World::one();
+    let t = w.topic("t");
+    let ch = w.channel(t, "ch");
+    let c = w.consumer(ch, 10);
+    for _ in 0..20 {
+        w.publish_deferred(t, &[b"far"], 3_600_000);
+    }
+    w.publish_deferred(t, &[b"near"], 1_000);
+    assert_eq!(w.cache_count(), 1);
+    w.wait(1_000);
+    let near = w.one_delivered();
+    w.finish(c, near.id);
+    w.wait(3_598_000);
+    assert!(w.delivered().is_empty(), "early");
+    w.wait(1_500);
+    assert_eq!(w.delivered().len(), 10);
+}
+
+#[test]
 fn an_idle_shard_has_nothing_to_wait_for() {
     let mut w = World::one();
     let t = w.topic("t");

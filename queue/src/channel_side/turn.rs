@@ -58,6 +58,7 @@ impl ChannelSide {
         }
         self.let_go();
         self.cache.evict(&mut self.locals, self.config.cache_bytes_max);
+        self.cache.copy_out(&mut self.locals, now.mono_ns);
         dealt
     }
 
