@@ -140,7 +140,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
                 for path in remove {
                     gone_is_gone(self.remove(path))?;
                 }
-                if let Some(path) = keep.first().map(|(from, _)| from).or(remove.first()) {
+                if let Some(path) = keep.first().map(|(from, _)| from).or_else(|| remove.first()) {
                     self.sync_parent(path)?;
                 }
                 let mut files = Vec::new();
