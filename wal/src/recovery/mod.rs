@@ -1,7 +1,8 @@
 //! From what a crash left to a state.
 //!
-//! 1. List the shard's files; sync the newest segment and the directory: a killed process may have left bytes that
-//!    can be read and are not durable. (The older ones were durable before the newest had its name.)
+//! 1. List the shard's files; sync the directory, and the newest segment that was begun and those named behind it: a
+//!    killed process may have left bytes that can be read and are not durable. (The older ones were durable before
+//!    anything was written to it.)
 //! 2. The newest segment that was begun begins with a checkpoint. (A file has its name before anything is in it; no
 //!    frame with facts goes into it before its header and its checkpoint are durable. So one with such a frame and
 //!    without a checkpoint is damaged; with `Quarantine` an older one serves.)
@@ -169,7 +170,6 @@ impl Recovery<'_> {
     fn list(&self) -> Result<(BTreeMap<u64, SegmentFile>, Vec<(PathBuf, u64)>), WalError> {
         let entries = self.disk.list(&self.path).map_err(|errno| io("list", &self.path, 0, errno))?;
         let (mut segments, mut blanks) = (BTreeMap::new(), Vec::new());
-        let newest = entries.iter().filter_map(|entry| number_in(&entry.name, "wal-")).max();
         for entry in entries {
             let path = self.path.join(&entry.name);
             if entry.name.starts_with("tmp-") {
@@ -179,9 +179,6 @@ impl Recovery<'_> {
                 blanks.push((path, number));
             } else if let Some(seq) = number_in(&entry.name, "wal-") {
                 let file = self.open(&path)?;
-                if newest == Some(seq) {
-                    file.sync_data().map_err(|errno| io("sync", &path, 0, errno))?;
-                }
                 let header = self.read_header(&path, &*file, seq)?;
                 segments.insert(seq, SegmentFile { path, bytes: file.bytes(), header });
             }

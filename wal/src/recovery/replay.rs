@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::scan::Scan;
 use super::table::{Found, Later, decide};
-use super::{Header, Lost, Recovery, SegmentFile, TORN_COPY_BYTES, Verdict};
+use super::{Header, Lost, Recovery, SegmentFile, TORN_COPY_BYTES, Verdict, io};
 use crate::error::WalError;
 use crate::format::checkpoint;
 use crate::format::frame::{self, CONTINUED, FrameHeader, Kind};
@@ -21,6 +21,9 @@ impl Recovery<'_> {
     pub(super) fn replay(&mut self, segments: &BTreeMap<u64, SegmentFile>) -> Result<(), WalError> {
         let mut later: Vec<u64> = Vec::new();
         for (seq, segment) in segments.iter().rev() {
+            let file = self.open(&segment.path)?;
+            file.sync_data().map_err(|errno| io("sync", &segment.path, 0, errno))?;
+            drop(file);
             let row = match segment.header {
                 Header::Valid(header) => {
                     let mut scan = self.scan(*seq, segment, header.segment_bytes)?;
