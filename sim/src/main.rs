@@ -1,5 +1,7 @@
 //! `nsq-sim`: runs seeds, replays and shrinks failures, proves that planted faults are seen.
 
+#![allow(clippy::disallowed_types, reason = "how long a run takes is no part of the world")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

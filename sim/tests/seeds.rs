@@ -56,3 +56,17 @@ fn a_seed_is_one_story_on_every_thread() {
         std::thread::spawn(move || seeds.map(hash).collect::<Vec<u64>>()).join().expect("the other thread");
     assert_eq!(here, there);
 }
+
+#[test]
+fn a_seed_is_one_story_in_every_process() {
+    let story = |seed: u64| {
+        let mut replay = std::process::Command::new(env!("CARGO_BIN_EXE_nsq-sim"));
+        let output = replay.args(["replay", &seed.to_string()]).output().expect("nsq-sim");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    for seed in 30_000..30_010 {
+        let first = story(seed);
+        assert!(first.contains("hash "), "{first}");
+        assert_eq!(first, story(seed), "seed {seed}");
+    }
+}
