@@ -56,6 +56,7 @@ faults! {
     SlotReused = "slot-reused": "A slot is free before its `Closed` was taken.",
     ReadErrorLoses = "read-error-loses": "An IO error at a read counts as a loss of the messages.",
     HealthOfAnother = "health-of-another": "One shard that has room again clears the health of the others.",
+    GoneStayCounted = "gone-stay-counted": "What was counted for a connection stays counted when it is gone.",
     DeadlineByWallClock = "deadline-by-wall-clock": "A deadline is kept by the wall clock.",
 }
 

@@ -40,6 +40,7 @@ pub const EXPECTED: &[Expected] = &[
     expected(Fault::SlotReused, 100, &["life1", "panic"]),
     expected(Fault::ReadErrorLoses, 400, &["life6", "stat4"]),
     expected(Fault::HealthOfAnother, 400, &["stat3"]),
+    expected(Fault::GoneStayCounted, 30, &["bound2"]),
     expected(Fault::DeadlineByWallClock, 100, &["time5", "time1", "del4", "life4", "life6"]),
 ];
 

@@ -556,6 +556,11 @@ impl World {
         {
             transport.check();
         }
+        if self.turn_count.is_multiple_of(CHECK_TURNS)
+            && let Some(Err((check, text))) = core.engine().map(|engine| engine.check())
+        {
+            fail!(check, "core {at}: {text}");
+        }
         let failed = node.has_failed();
         let unhealthy =
             node.cores.iter().filter_map(|core| core.engine()).any(|engine| engine.is_unhealthy());

@@ -69,6 +69,9 @@ impl Engine {
     /// The connection leaves this core, or is no more.
     pub(super) fn discharge(&mut self, slot: Slot, connection: &mut Connection) {
         let Charged { receipt, untaken } = std::mem::take(&mut connection.charged);
+        if planted!(GoneStayCounted) {
+            return;
+        }
         self.budget.receipt -= receipt;
         self.budget.untaken -= untaken as u64;
         connection.input.reserved = 0;

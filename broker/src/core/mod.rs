@@ -32,6 +32,8 @@ mod action;
 mod admin;
 mod backpressure;
 mod budget;
+#[cfg(feature = "sim")]
+mod check;
 mod client_report;
 mod commands;
 mod connections;
