@@ -68,3 +68,27 @@ fn the_version_is_that_of_the_protocol_crate() {
     assert!(line.starts_with(&format!("nsqadmin v{} (built w/", nsq_protocol::limits::NSQ_VERSION)));
     assert_eq!(start(&["--version"]).unwrap_err(), Stop::Version);
 }
+
+/// Whatever an operator writes, the start goes on or ends with a sentence.
+#[test]
+fn no_value_of_any_flag_is_a_panic() {
+    for flag in options::table().iter().filter(|flag| flag.name != "config") {
+        for value in [
+            "-1s",
+            "-1ns",
+            "-1",
+            "0",
+            "-2562047h",
+            "9223372036854775807ns",
+            "9223372036854775808",
+            "",
+            "\u{0}",
+        ] {
+            let argument = format!("--{}={value}", flag.name);
+            let ended = std::panic::catch_unwind(|| with_lookupd(&[&argument]).map(drop));
+            if let Err(stop) = ended.unwrap_or_else(|_| panic!("{argument} panics")) {
+                assert!(matches!(stop.exit_code(), 0..=2), "{argument}");
+            }
+        }
+    }
+}
