@@ -44,6 +44,8 @@ pub const READ_FAILURES_MAX: usize = 64;
 pub const READ_REPORT_NS: u64 = 10_000_000_000;
 /// Message ids reserved ahead of use.
 pub const ID_RESERVATION_COUNT: u64 = 1 << 20;
+/// What may wait for the disk at least while files can be made, where segments are not small.
+pub const GATHER_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// Files that publishes may not take while there is no room for more.
 pub const RESERVE_COUNT: usize = 3;
 /// Blank files of a shard that a start keeps.

@@ -42,7 +42,9 @@ use crate::error::{Refused, WalError};
 use crate::format::Seed;
 use crate::format::message;
 use crate::format::record::Record;
-use crate::limits::{FRAME_BYTES_MAX, FULL_LAZY_NS, ID_RESERVATION_COUNT, LAZY_NS_MAX, PUBLISH_BYTES_MAX};
+use crate::limits::{
+    FRAME_BYTES_MAX, FULL_LAZY_NS, GATHER_BYTES_MIN, ID_RESERVATION_COUNT, LAZY_NS_MAX, PUBLISH_BYTES_MAX,
+};
 use crate::recovery::{self, RecoveryReport};
 use crate::state::State;
 
@@ -358,7 +360,10 @@ impl Log {
         let here = self.segment.as_ref().map_or(0, |s| s.bytes.saturating_sub(s.offset));
         let ready = usize::try_from(here.saturating_add(self.space.ready_bytes())).unwrap_or(usize::MAX);
         let reserve = usize::try_from(self.options.reserve_bytes / 2).unwrap_or(usize::MAX);
-        self.options.gather_bytes_max.min(ready.saturating_add(reserve))
+        // As long as files can be made, what waits for the first ones is no reason to hold anybody.
+        let to_come = self.options.segment_bytes_max.saturating_mul(4).min(GATHER_BYTES_MIN);
+        let to_come = if self.space.has_no_room() { 0 } else { to_come as usize };
+        self.options.gather_bytes_max.min(ready.saturating_add(reserve).max(to_come))
     }
 
     /// Records a further reservation while half of the last one is left.

@@ -59,6 +59,11 @@ impl Space {
         self.table.full
     }
 
+    /// The last preparation has failed, and nothing has become free since.
+    pub(super) fn has_no_room(&self) -> bool {
+        self.table.no_room.is_some()
+    }
+
     pub(super) fn count(&self) -> usize {
         self.table.count()
     }
