@@ -68,7 +68,7 @@ fn one(context: &Context<'_>, id: u64, entry: &Entry) -> Markup {
     let cells = html! {
         td { time datetime=(number::iso(entry.at_ms)) data-clock="long" title=(number::iso(entry.at_ms)) { (number::clock(entry.at_ms)) } }
         td { (entry.word) }
-        th.mixed scope="row" {
+        th scope="row" {
             @match &entry.channel {
                 Some(channel) => a href=(links.channel(&entry.topic, channel)) { (foreign(&entry.topic)) " / " (foreign(channel)) },
                 None => a href=(links.topic(&entry.topic)) { (foreign(&entry.topic)) },

@@ -131,7 +131,9 @@ fn summary(context: &Context<'_>, topic: &TopicState, key: Option<Key>) -> Marku
 pub fn ranges(context: &Context<'_>, path: &str) -> Markup {
     let view = context.view;
     let span = |range: Range| {
-        let seconds = context.snapshot.interval_ms / 1_000 * range.ticks() * crate::history::POINTS as u64;
+        let seconds =
+            context.snapshot.interval_ms.saturating_mul(range.ticks() * crate::history::POINTS as u64)
+                / 1_000;
         if seconds == 0 { "–".to_owned() } else { text::duration(seconds) }
     };
     let to = |range: Range| view.with(path, |view: &mut View| view.range = range);
