@@ -154,9 +154,13 @@ pub fn page(context: &Context<'_>) -> Page {
         (if descending { order.reverse() } else { order }).then_with(|| a.address.cmp(&b.address))
     });
     let (shown, number, pages) = view.cut(&kept);
-    let rows: Vec<Markup> = shown.iter().map(|node| one(context, node)).collect();
+    // A column of nothing would push others out.
+    let placed =
+        snapshot.nodes.iter().any(|node| !node.topology_region.is_empty() || !node.topology_zone.is_empty());
+    let columns: Vec<Column> = COLUMNS.into_iter().filter(|column| placed || column.key != "place").collect();
+    let rows: Vec<Markup> = shown.iter().map(|node| one(context, node, placed)).collect();
     let table =
-        Table { caption: "Nodes", columns: &COLUMNS, checks: false, path: &path, view, own_order: "name" };
+        Table { caption: "Nodes", columns: &columns, checks: false, path: &path, view, own_order: "name" };
     let empty = match (snapshot.tick, view.q.is_empty() && view.state.is_empty()) {
         (0, _) => "Nothing is known yet: the first poll is under way.",
         (_, true) => "No nsqd is listed by any nsqlookupd.",
@@ -178,7 +182,7 @@ pub fn up(snapshot: &Snapshot, node: &NodeState) -> Markup {
     html! { @if node.start_time_s > 0 { (number::ago(snapshot.at_ms, node.start_time_s.saturating_mul(1_000))) } @else { (number::unknown()) } }
 }
 
-fn one(context: &Context<'_>, node: &NodeState) -> Markup {
+fn one(context: &Context<'_>, node: &NodeState, placed: bool) -> Markup {
     let (links, snapshot) = (&context.site.links, context.snapshot);
     let key = context.history.node_key(&node.address);
     let flow = context.flow(key).filter(|_| node.counted);
@@ -206,7 +210,7 @@ fn one(context: &Context<'_>, node: &NodeState) -> Markup {
         td.n.p3 { @match node.producers { Some(count) => (number::count(count)), None => (number::unknown()) } }
         td.n.p2 { (number::count(node.totals.topics)) }
         td.n.p2 { @if snapshot.lookupds.is_empty() { "–" } @else { span title=(by.join(", ")) { (by.len()) " of " (snapshot.lookupds.len()) } } }
-        td.p3 { (number::foreign(&place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" / "))) }
+        @if placed { td.p3 { (number::foreign(&place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" / "))) } }
         td.n.p3 { @if node.answered_at_ms.is_some() { (text::exact(node.answer_ms)) " ms" } @else { (number::unknown()) } }
     };
     table::row(&node.address, &cells)
