@@ -37,6 +37,8 @@ pub struct Files {
     pub outstanding: Vec<Outstanding>,
     /// The longest that an operation took in this life.
     pub longest_ns: u64,
+    /// A write was short: a second time ends the log, which is no error of the disk's.
+    pub was_short: bool,
     judge: Arc<Mutex<Faults>>,
 }
 
@@ -134,7 +136,7 @@ impl Files {
         };
         let draws = Draws::new(seed, 0, Purpose::Disk);
         let judge = Arc::new(Mutex::new(Faults { rates, draws, active: true, starting: false }));
-        Files { disk: FaultDisk::new(), outstanding: Vec::new(), longest_ns: 0, judge }
+        Files { disk: FaultDisk::new(), outstanding: Vec::new(), longest_ns: 0, was_short: false, judge }
     }
 
     /// A process begins to use the disk.
@@ -203,12 +205,15 @@ impl Files {
             }
             (io, _) => {
                 let written = match &io {
-                    Io::Write { offset, dsync, .. } => Some((*offset, *dsync)),
+                    Io::Write { offset, dsync, buf, .. } => Some((*offset, *dsync, buf.len())),
                     _ => None,
                 };
                 let disk: &dyn Disk = &self.disk;
                 let (_, result) = io.run(disk);
-                if let (Some((offset, dsync)), Some((shard, frame)), Ok(IoDone::Written(size))) =
+                if let (Some((_, _, wanted)), Ok(IoDone::Written(size))) = (written, &result) {
+                    self.was_short |= *size < wanted;
+                }
+                if let (Some((offset, dsync, _)), Some((shard, frame)), Ok(IoDone::Written(size))) =
                     (written, frame, &result)
                 {
                     book.written(shard, frame, offset, *size, dsync);

@@ -342,6 +342,7 @@ impl World {
     fn begin_next_life(&mut self, end: &End) {
         self.late_ns = 0;
         self.files.longest_ns = 0;
+        self.files.was_short = false;
         {
             let mut book = self.book.borrow_mut();
             book.wire.end_life();
@@ -603,7 +604,7 @@ impl World {
             return self.end_life(How::Kill);
         };
         let errno = result.as_ref().err().copied().unwrap_or(0);
-        if errno != 0 {
+        if errno != 0 || self.files.was_short {
             self.book.borrow_mut().excuses.disk = true;
         }
         self.note(core, "done", [tag, errno as u64, 0]);

@@ -1,6 +1,7 @@
 //! The queue as the simulation sees it: everything that goes in and out is shown to an observer first.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub struct ObservedQueue {
     core: u16,
     now: Now,
     shard: Shard,
+    /// What was dealt and is not asked for yet: it was shown when it was dealt.
+    shown: VecDeque<Output>,
 }
 
 impl Deref for ObservedQueue {
@@ -91,7 +94,7 @@ impl Deref for ObservedQueue {
 #[allow(missing_docs, reason = "as those of the shard")]
 impl ObservedQueue {
     pub fn new(config: Config, now: Now) -> Self {
-        Self { core: config.core, now, shard: Shard::new(config, now) }
+        Self { core: config.core, now, shard: Shard::new(config, now), shown: VecDeque::new() }
     }
 
     pub fn handle(&mut self, now: Now, input: Input) {
@@ -159,15 +162,31 @@ impl ObservedQueue {
     pub fn end_turn(&mut self, now: Now, bytes_max: u64) -> u64 {
         self.now = now;
         let dealt = self.shard.end_turn(now, bytes_max);
+        while let Some(output) = self.shard.poll_output() {
+            show(|observer| observer.output(self.core, now, &output));
+            self.shown.push_back(output);
+        }
         show(|observer| observer.turn_ended(self.core, now, &self.shard));
         dealt
     }
 
     pub fn take_records(&mut self) -> Vec<(TopicKey, QueueRecord)> {
-        self.shard.take_records()
+        let (mut records, mut others) = (Vec::new(), VecDeque::new());
+        for output in std::mem::take(&mut self.shown) {
+            match output {
+                Output::Record { topic, record } => records.push((topic, record)),
+                other => others.push_back(other),
+            }
+        }
+        self.shown = others;
+        records.extend(self.shard.take_records());
+        records
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.shown.pop_front() {
+            return Some(output);
+        }
         let output = self.shard.poll_output()?;
         show(|observer| observer.output(self.core, self.now, &output));
         Some(output)

@@ -287,6 +287,8 @@ impl QueueBook {
             unsure: restored,
             sampled: false,
         };
+        // One of that name that went by itself, with its last consumer.
+        self.channels.retain(|known, channel| known.topic != topic || channel.name != name);
         self.channels.insert(key, made);
     }
 

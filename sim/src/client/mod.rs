@@ -68,7 +68,10 @@ impl Client {
     }
 
     fn say(&mut self, bytes: &[u8]) {
-        self.unsent.extend(bytes);
+        // What follows on what is no command may be taken for the rest of it.
+        if !self.wild {
+            self.unsent.extend(bytes);
+        }
     }
 
     /// Puts as much as there is room for into the connection.
@@ -149,9 +152,9 @@ impl Client {
             }
             Verb::Nop => self.say(&line("NOP")),
             Verb::Raw => {
+                self.say(&raw::bytes(a));
                 self.wild = true;
                 wire.connection(pipe).wild = true;
-                self.say(&raw::bytes(a));
             }
             Verb::Pace => self.pace = a as usize,
             Verb::End => self.ending = true,
