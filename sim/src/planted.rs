@@ -26,7 +26,7 @@ pub const EXPECTED: &[Expected] = &[
     expected(Fault::ReleaseOutOfOrder, 100, &["ack2", "rec2", "panic"]),
     expected(Fault::WriteNotSynchronous, 10, &["ack2"]),
     expected(Fault::ShortWriteComplete, 300, &["ack2", "rec2", "start"]),
-    expected(Fault::RollNotSynced, 500, &["rec2", "start"]),
+    expected(Fault::RollNotSynced, 2_500, &["rec2", "start"]),
     expected(Fault::RecycledTooEarly, 500, &["rec2", "start"]),
     expected(Fault::ReservationIgnored, 200, &["del2"]),
     expected(Fault::FinishTooLong, 20, &["rec3", "life6", "panic"]),
