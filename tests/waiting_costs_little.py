@@ -85,5 +85,5 @@ def messages_that_are_deferred_for_an_hour_cost_their_place_in_time(case):
     case.until("all are deferred", lambda: nsqd.channel("later", "reader")["deferred_count"] == count, within_s=30)
     memory_bytes = nsqd.memory_bytes()
     print(f"{count} deferred by an hour: {memory_bytes / MIB:.1f} MiB resident, {memory_bytes / count:.0f} bytes each")
-    # What an idle broker has is in it.
-    assert memory_bytes <= 32 * MIB + 160 * count
+    # What an idle broker has is in it. Far from the 96 bytes that an index needs; resident copies were 480 and more.
+    assert memory_bytes <= 32 * MIB + 256 * count
